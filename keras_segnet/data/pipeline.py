@@ -1,0 +1,209 @@
+"""From a data set to batches that `model.fit` takes: decode, augment, resize, batch, with grain.
+
+Everything random follows from the seed and the position in the run, so a run gives the same batches however many
+threads read, and one that goes on at an epoch sees what it would have seen.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import grain
+import keras
+import numpy as np
+
+from keras_segnet.data.dataset import Example, SegmentationDataset
+from keras_segnet.data.images import resize_image, resize_label
+
+# Decoding releases Python's lock, so threads serve well; few, because training wants the processors too.
+READING = grain.ReadOptions(num_threads=4, prefetch_buffer_size=16)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes to training images. Image and label change together.
+
+    Attributes:
+        flip: whether half of the images are mirrored left to right. Default True.
+        scale: range of the factor by which an image is larger than the input before a random part of the input's size
+            is cut out of it; below 1, the rest is ignored pixels. Default (0.75, 1.75). (1, 1) leaves sizes alone.
+        colour: largest relative change of brightness, contrast and saturation, each. Default 0.3; 0 for none.
+    """
+
+    flip: bool = True
+    scale: tuple[float, float] = (0.75, 1.75)
+    colour: float = 0.3
+
+
+def steps_per_epoch(dataset: SegmentationDataset, batch_size: int) -> int:
+    """Batches that it takes to see every example."""
+    return -(-len(dataset) // batch_size)
+
+
+def training_batches(
+    dataset: SegmentationDataset,
+    batch_size: int,
+    input_size: tuple[int, int],
+    augmentation: Augmentation | None = Augmentation(),
+    seed: int = 0,
+    first_epoch: int = 0,
+) -> Any:
+    """Shuffled, augmented batches for `model.fit`; each time they are iterated to the end, another epoch comes next.
+
+    Args:
+        dataset: the training set.
+        batch_size: images a batch. Every batch is full: the last one of an epoch takes the first images of the next.
+        input_size: height and width of the network's input.
+        augmentation: what may happen to an image. None: nothing but resizing.
+        seed: of order and augmentation. Default 0.
+        first_epoch: epoch to begin with, counted from 0, for a run that goes on.
+
+    Returns:
+        What Keras takes, see `for_keras`, of `(images, labels)`: uint8 `(batch, height, width, 3)` and uint8
+        `(batch, height, width)`.
+    """
+    shuffled = grain.MapDataset.source(dataset).seed(seed).shuffle().repeat()
+    if augmentation is None:
+        endless = shuffled.map(Resize(input_size))
+    else:
+        endless = shuffled.random_map(Augment(augmentation, input_size, dataset.classes.ignored_or_unused))
+    steps = steps_per_epoch(dataset, batch_size)
+    return for_keras(EpochBatches(endless.batch(batch_size), steps, first_epoch), steps, input_size)
+
+
+def evaluation_batches(dataset: SegmentationDataset, batch_size: int, input_size: tuple[int, int]) -> Any:
+    """All examples once, in order, resized: the same kinds of batches, the last one as small as it comes."""
+    batches = grain.MapDataset.source(dataset).map(Resize(input_size)).batch(batch_size).to_iter_dataset(READING)
+    return for_keras(batches, steps_per_epoch(dataset, batch_size), input_size)
+
+
+def for_keras(batches: grain.IterDataset, steps: int, size: tuple[int, int]) -> Any:
+    """What `model.fit` takes: a `grain.IterDataset`, or on the TensorFlow backend a `tf.data.Dataset` of it.
+
+    Keras makes a `tf.data.Dataset` of a grain data set too. But its own does not know its length, and it autotunes:
+    when an epoch ends, TensorFlow waits for the autotuning thread, now and then as long as the epoch took (seen with
+    2.21). This one does neither.
+
+    Args:
+        batches: of images and labels.
+        steps: number of batches.
+        size: height and width of images and labels.
+    """
+    # Keras warns of what is meant to be: that it learns the length of a grain data set only by its end, and that it
+    # leaves the shuffling of a tf.data.Dataset to it.
+    for expected in ("Your input ran out of data", "`shuffle=True` was passed"):
+        warnings.filterwarnings("ignore", message=expected, module="keras")
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    images, labels = tf.TensorSpec((None, *size, 3), tf.uint8), tf.TensorSpec((None, *size), tf.uint8)
+    dataset = tf.data.Dataset.from_generator(lambda: batches, output_signature=(images, labels))
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).with_options(options)
+
+
+class Resize(grain.transforms.Map):
+    """Resizes image and label."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+
+    def map(self, example: Example) -> tuple[np.ndarray, np.ndarray]:
+        return resize_image(example.image, self.size), resize_label(example.label, self.size)
+
+
+class Augment(grain.transforms.RandomMap):
+    """Applies an `Augmentation` and brings image and label to one size."""
+
+    def __init__(self, augmentation: Augmentation, size: tuple[int, int], fill_label: int) -> None:
+        self.augmentation = augmentation
+        self.size = size
+        self.fill_label = fill_label
+
+    def random_map(self, example: Example, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        low, high = self.augmentation.scale
+        factor = np.exp(rng.uniform(np.log(low), np.log(high)))
+        scaled = (max(1, round(self.size[0] * factor)), max(1, round(self.size[1] * factor)))
+        image, label = resize_image(example.image, scaled), resize_label(example.label, scaled)
+        corner = [self._corner(rng, have, want) for have, want in zip(scaled, self.size, strict=True)]
+        image = _cut(image, corner, self.size, 0)
+        label = _cut(label, corner, self.size, self.fill_label)
+        if self.augmentation.flip and rng.random() < 0.5:
+            image, label = image[:, ::-1], label[:, ::-1]
+        if self.augmentation.colour:
+            image = _change_colours(image, self.augmentation.colour, rng)
+        return np.ascontiguousarray(image), np.ascontiguousarray(label)
+
+    @staticmethod
+    def _corner(rng: np.random.Generator, have: int, want: int) -> int:
+        """Where a window of `want` starts on an axis of `have`; negative where the window is larger."""
+        low, high = sorted((0, have - want))
+        return int(rng.integers(low, high + 1))
+
+
+def _cut(array: np.ndarray, corner: list[int], size: tuple[int, int], fill: int) -> np.ndarray:
+    """Cuts a window out of an image or label, filled where it reaches beyond."""
+    (top, left), (height, width) = corner, size
+    inside = array[max(top, 0) : top + height, max(left, 0) : left + width]
+    if inside.shape[:2] == size:
+        return inside
+    above, before = max(-top, 0), max(-left, 0)
+    below, after = height - above - inside.shape[0], width - before - inside.shape[1]
+    return cv2.copyMakeBorder(inside, above, below, before, after, cv2.BORDER_CONSTANT, value=(fill,) * 3)
+
+
+def _change_colours(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, 3)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    changed = cv2.addWeighted(image, saturation, cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), 1 - saturation, 0)
+    mean = float(grey.mean())
+    return cv2.convertScaleAbs(changed, alpha=contrast * brightness, beta=mean * (1 - contrast) * brightness)
+
+
+class EpochBatches(grain.IterDataset):
+    """Cuts an endless data set into epochs. Iterating to the end moves on to the next epoch.
+
+    Keras may look at the first batches before it trains, and an epoch may be broken off. So only an iteration that
+    reached its end counts as an epoch.
+
+    Attributes:
+        steps: batches an epoch.
+        epoch: the epoch that the next iteration gives.
+    """
+
+    def __init__(self, endless: grain.MapDataset, steps: int, first_epoch: int = 0) -> None:
+        super().__init__()
+        self._endless = endless
+        self.steps = steps
+        self.epoch = first_epoch
+
+    def __iter__(self) -> grain.DatasetIterator:
+        return _EpochIterator(self, self._endless, self.epoch)
+
+
+class _EpochIterator(grain.DatasetIterator):
+    def __init__(self, epochs: EpochBatches, endless: grain.MapDataset, epoch: int) -> None:
+        super().__init__()
+        self._epochs = epochs
+        self._epoch = epoch
+        start = epoch * epochs.steps
+        self._batches = iter(endless[start : start + epochs.steps].to_iter_dataset(READING))
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._batches)
+        except StopIteration:
+            self._epochs.epoch = self._epoch + 1
+            raise
+
+    def get_state(self) -> dict[str, Any]:
+        return {"epoch": self._epoch, "batches": self._batches.get_state()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._epoch = state["epoch"]
+        self._batches.set_state(state["batches"])

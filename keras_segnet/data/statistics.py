@@ -1,0 +1,99 @@
+"""How often each class occurs, and the class weights that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from keras_segnet.data.dataset import SegmentationDataset
+from keras_segnet.errors import InputError
+
+Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
+"""Wraps an iterable of known length to show how far it is: `progress(items, total, description)`."""
+
+BALANCING = ("presence", "presence_with_ignored", "global")
+"""The definitions of median frequency balancing that `median_frequency_weights` knows."""
+
+
+def silent(items: Iterable[Any], total: int, description: str) -> Iterable[Any]:
+    """The progress that shows nothing."""
+    return items
+
+
+@dataclass(frozen=True)
+class ClassStatistics:
+    """Pixels by class: int64 arrays `(classes + 1,)`, whose last entry is the ignored pixels.
+
+    Attributes:
+        pixels: pixels of each class.
+        pixels_where_present: all pixels of the images in which the class occurs.
+    """
+
+    pixels: np.ndarray
+    pixels_where_present: np.ndarray
+
+
+_counted: WeakKeyDictionary[SegmentationDataset, ClassStatistics] = WeakKeyDictionary()
+
+
+def count_classes(dataset: SegmentationDataset, progress: Progress = silent) -> ClassStatistics:
+    """Reads and checks every example of a data set once, and counts its pixels. A second call gives the same answer.
+
+    Raises:
+        InputError: an image or label cannot be read, or does not suit the other or the classes; see
+            `SegmentationDataset.check`.
+    """
+    if dataset in _counted:
+        return _counted[dataset]
+
+    def count(index: int) -> np.ndarray:
+        return np.bincount(dataset.check(index).label.ravel(), minlength=256)
+
+    with ThreadPoolExecutor() as readers:
+        try:
+            counts = readers.map(count, range(len(dataset)))
+            per_image = np.stack(list(progress(counts, len(dataset), f"Reading {dataset.name}")))
+        except BaseException:
+            readers.shutdown(wait=False, cancel_futures=True)
+            raise
+    classes = len(dataset.classes)
+    per_class = np.column_stack([per_image[:, :classes], per_image[:, classes:].sum(axis=1)])
+    _counted[dataset] = ClassStatistics(
+        pixels=per_class.sum(axis=0), pixels_where_present=per_class.sum(axis=1) @ (per_class > 0)
+    )
+    return _counted[dataset]
+
+
+def median_frequency_weights(statistics: ClassStatistics, definition: str = "presence") -> np.ndarray:
+    """Class weights by median frequency balancing (paper, section 4.1): median of the frequencies over the frequency.
+
+    Args:
+        statistics: of the training set.
+        definition: what the frequency of a class is.
+            `"presence"` (default): its pixels over all pixels of the images in which it occurs, the paper's definition.
+            `"presence_with_ignored"`: the same, and the ignored pixels count as one more class in the median.
+            `"global"`: its pixels over the labelled pixels of the whole set.
+
+    Returns:
+        float64 `(classes,)`. A class that never occurs gets weight 0 and takes no part in the median.
+
+    Raises:
+        InputError: the definition is not one of these, or no pixel is labelled.
+    """
+    if definition not in BALANCING:
+        raise InputError(f"balancing must be one of {', '.join(BALANCING)}; not {definition!r}.")
+    classes = statistics.pixels.size - 1
+    if not statistics.pixels[:classes].any():
+        raise InputError("the training set has no labelled pixel to count classes by.")
+    counted = slice(None) if definition == "presence_with_ignored" else slice(classes)
+    pixels = statistics.pixels[counted].astype(np.float64)
+    total = pixels.sum() if definition == "global" else statistics.pixels_where_present[counted]
+    occurs = pixels > 0
+    frequency = np.divide(pixels, total, out=np.zeros_like(pixels), where=occurs)
+    weights = np.divide(np.median(frequency[occurs]), frequency, out=np.zeros_like(pixels), where=occurs)
+    return weights[:classes]

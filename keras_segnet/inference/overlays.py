@@ -1,0 +1,32 @@
+"""Pictures of labels. Arrays are uint8, colours RGB."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from keras_segnet.data.dataset import Classes
+
+RIGHT, WRONG, IGNORED = (235, 235, 235), (200, 30, 30), (0, 0, 0)
+
+
+def colourize(label: np.ndarray, classes: Classes) -> np.ndarray:
+    """Paints each class in its colour: `(height, width)` to `(height, width, 3)`. Ignored pixels are black."""
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(classes)] = classes.colours
+    return palette[label]
+
+
+def overlay(image: np.ndarray, label: np.ndarray, classes: Classes, opacity: float = 0.5) -> np.ndarray:
+    """The image with its classes painted over it: `(height, width, 3)`."""
+    blended = (1 - opacity) * image.astype(np.float32) + opacity * colourize(label, classes).astype(np.float32)
+    return np.rint(blended).astype(np.uint8)
+
+
+def comparison(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, classes: Classes) -> np.ndarray:
+    """Image, truth, prediction and errors (red; ignored pixels black) side by side: `(height, 4 * width, 3)`."""
+    errors = np.empty_like(image)
+    errors[:] = RIGHT
+    errors[truth != prediction] = WRONG
+    if classes.ignored is not None:
+        errors[truth == classes.ignored] = IGNORED
+    return np.hstack([image, colourize(truth, classes), colourize(prediction, classes), errors])

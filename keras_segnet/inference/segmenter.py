@@ -1,0 +1,154 @@
+"""One way to ask any model file for labels: .keras, SavedModel or .tflite."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from keras_segnet.data.images import resize_image
+from keras_segnet.errors import InputError
+
+
+class Segmenter:
+    """A network that takes images of any size and gives class probabilities at their own resolution.
+
+    Attributes:
+        num_classes: number of classes.
+        input_size: height and width at which the network works, or None where it takes images as they are.
+    """
+
+    num_classes: int
+    input_size: tuple[int, int] | None
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """The bare network.
+
+        Args:
+            images: uint8 or float RGB 0..255 `(batch, height, width, 3)`, of `input_size` where that is not None.
+
+        Returns:
+            float32 `(batch, height, width, classes)`.
+        """
+        raise NotImplementedError
+
+    def probabilities(self, image: np.ndarray) -> np.ndarray:
+        """Class probabilities of one image.
+
+        Args:
+            image: uint8 RGB `(height, width, 3)`, of any size. It is resized to the network's input.
+
+        Returns:
+            float32 `(height, width, classes)`; the network's output, resized back bilinearly.
+        """
+        resized = image if self.input_size is None else resize_image(image, self.input_size)
+        probabilities = self.run(resized[None])[0]
+        if probabilities.shape[:2] == image.shape[:2]:
+            return probabilities
+        return cv2.resize(probabilities, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+    def label(self, image: np.ndarray) -> np.ndarray:
+        """The most probable class of each pixel of one image, uint8 `(height, width)`."""
+        return self.probabilities(image).argmax(axis=-1).astype(np.uint8)
+
+
+class KerasSegmenter(Segmenter):
+    """A Keras model in this process."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        _, height, width, self.num_classes = model.output_shape
+        self.input_size = None if None in (height, width) else (height, width)
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        return np.asarray(self.model.predict_on_batch(images), np.float32)
+
+
+class SavedModelSegmenter(Segmenter):
+    """A TensorFlow SavedModel as `keras_segnet.exporting.to_saved_model` writes it."""
+
+    def __init__(self, path: Path) -> None:
+        import tensorflow as tf
+
+        try:
+            self._model = tf.saved_model.load(str(path))
+            self._signature = self._model.signatures["serving_default"]
+            shape = self._signature.structured_outputs["probabilities"].shape
+        except Exception as error:  # TensorFlow's loader raises errors of many kinds on damaged folders.
+            raise InputError(f"{path} cannot be read as a SavedModel of a segmentation network: {error}") from error
+        _, height, width, self.num_classes = shape
+        self.input_size = None if None in (height, width) else (height, width)
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        return self._signature(image=np.asarray(images, np.float32))["probabilities"].numpy()
+
+
+class TFLiteSegmenter(Segmenter):
+    """A .tflite file in the stock LiteRT interpreter, on the CPU."""
+
+    def __init__(self, path: Path, num_threads: int | None = None) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            self._interpreter = Interpreter(str(path), num_threads=num_threads or os.cpu_count())
+            self._interpreter.allocate_tensors()
+            (self._input,) = self._interpreter.get_input_details()
+            (self._output,) = self._interpreter.get_output_details()
+            _, height, width, self.num_classes = (int(n) for n in self._output["shape"])
+        except (ValueError, RuntimeError) as error:
+            raise InputError(f"{path} cannot be read as a .tflite file of a segmentation network: {error}") from error
+        self.input_size = (height, width)
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        return np.concatenate([self._run_one(image[None]) for image in images])
+
+    def _run_one(self, image: np.ndarray) -> np.ndarray:
+        self._interpreter.set_tensor(self._input["index"], image.astype(self._input["dtype"]))
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._output["index"])
+
+
+def load_segmenter(path: str | os.PathLike[str]) -> Segmenter:
+    """Opens a model file: `.keras`, `.tflite`, or the folder of a SavedModel.
+
+    Raises:
+        InputError: there is nothing at `path`, or it is none of these.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist; a .keras or .tflite file or a SavedModel folder is expected there.")
+    if path.suffix == ".keras":
+        return KerasSegmenter(load_keras_model(path))
+    if path.suffix == ".tflite":
+        return TFLiteSegmenter(path)
+    if path.is_dir() and (path / "saved_model.pb").is_file():
+        return SavedModelSegmenter(path)
+    raise InputError(f"{path} is no model: expected is a .keras or .tflite file or a SavedModel folder.")
+
+
+def load_keras_model(path: Path) -> Any:
+    """Loads a segmentation network from a .keras file, in Keras's safe mode and without its training state.
+
+    Raises:
+        InputError: there is no such file, it is no .keras file, or its network does not map images to class maps.
+    """
+    import keras
+
+    import keras_segnet.layers  # noqa: F401 (registers the layers that the file names)
+
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; a .keras file is expected there.")
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises errors of many kinds on damaged files.
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{path} cannot be read as a .keras file: {first_line}") from error
+    shape = getattr(model, "output_shape", None)
+    if not (isinstance(shape, tuple) and len(shape) == 4 and shape[-1]):
+        raise InputError(
+            f"{path} is no segmentation network: its output has shape {shape}, not (batch, height, width, classes)."
+        )
+    return model

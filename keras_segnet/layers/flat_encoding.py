@@ -1,0 +1,103 @@
+"""Indices as positions in the map: what `tf.nn.max_pool_with_argmax` returns.
+
+The index of an element is `(row * width + column) * channels + channel`, counted within its own image, as int64.
+Pooling in this encoding is TensorFlow's own op. Unpooling is a scatter, in whichever form is fastest where it runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_segnet.layers.geometry import Size
+
+Tensor = Any
+
+
+def max_pool(x: Tensor, pool_size: tuple[int, int], strides: tuple[int, int], padding: str) -> tuple[Tensor, Tensor]:
+    """Pools with `tf.nn.max_pool_with_argmax` (TensorFlow only, outside XLA, which has no kernel for it).
+
+    Returns `(pooled, positions)`, both `(batch, rows of windows, columns of windows, channels)`; int64 positions.
+    """
+    import tensorflow as tf
+
+    return tuple(tf.nn.max_pool_with_argmax(x, pool_size, strides, padding.upper()))
+
+
+def max_unpool(
+    updates: Tensor,
+    positions: Tensor,
+    pool_size: tuple[int, int],
+    strides: tuple[int, int],
+    padding: str,
+    size: tuple[Size, Size],
+) -> Tensor:
+    """Adds each update to a map of zeros at its position: `(batch, *size, channels)`.
+
+    TensorFlow's kernel for the gradient of its pooling is the fastest scatter it has, but one that XLA lacks; elsewhere
+    a general scatter does it.
+    """
+    if runs_tensorflow_kernels():
+        return _scatter_with_pooling_kernel(updates, positions, pool_size, strides, padding, size)
+    batch, _, _, channels = ops.shape(updates)
+    elements = size[0] * size[1] * channels
+    image = ops.reshape(ops.arange(batch, dtype=positions.dtype), (-1, 1, 1, 1)) * elements
+    flat = ops.scatter(ops.reshape(positions + image, (-1, 1)), ops.reshape(updates, (-1,)), (batch * elements,))
+    return ops.reshape(flat, (batch, *size, channels))
+
+
+def _scatter_with_pooling_kernel(
+    updates: Tensor,
+    positions: Tensor,
+    pool_size: tuple[int, int],
+    strides: tuple[int, int],
+    padding: str,
+    size: tuple[Size, Size],
+) -> Tensor:
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def scatter(updates: Tensor) -> Any:
+        shape = tf.shape(updates)
+        # The kernel reads nothing of its first input but the shape; an empty tensor of that shape costs no fill, and
+        # lets go of the encoder's map.
+        shape_only = tf.raw_ops.Empty(shape=tf.stack([shape[0], *size, shape[3]]), dtype=updates.dtype, init=False)
+        scattered = tf.raw_ops.MaxPoolGradWithArgmax(
+            input=shape_only,
+            grad=updates,
+            argmax=positions,
+            ksize=[1, *pool_size, 1],
+            strides=[1, *strides, 1],
+            padding=padding.upper(),
+        )
+
+        def gather(upstream: Tensor) -> Tensor:
+            per_image = tf.reshape(upstream, [shape[0], -1])
+            return tf.reshape(tf.gather(per_image, tf.reshape(positions, [shape[0], -1]), batch_dims=1), shape)
+
+        return scattered, gather
+
+    return scatter(updates)
+
+
+def runs_tensorflow_kernels() -> bool:
+    """Whether TensorFlow's own kernels run what is being traced: its backend, and not inside XLA."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    if tf.executing_eagerly():
+        return True
+    # `tf.function(jit_compile=True)` traces under a control-flow context that says so. TensorFlow has no public
+    # question for it; the graph keeps the context, and functions inside functions inherit it from the outer graph.
+    graph = tf.compat.v1.get_default_graph()
+    while graph is not None:
+        context = graph._get_control_flow_context()
+        while context is not None:
+            if context.IsXLAContext():
+                return False
+            context = context.outer_context
+        graph = getattr(graph, "outer_graph", None)
+    return True

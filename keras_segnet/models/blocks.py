@@ -1,0 +1,77 @@
+"""What the networks are built from: input, normalised colours, convolution blocks, classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from keras_segnet.layers import LocalResponseNormalization
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Mean and standard deviation of ImageNet's RGB in 0..1, the convention of torchvision's weights."""
+
+PREPROCESSING = ("imagenet", "lrn", None)
+
+# Keras's default momentum of 0.99 needs some hundred steps to settle, more than a short run on 367 images has; the
+# epsilon is Caffe's.
+BATCH_NORMALIZATION = {"momentum": 0.95, "epsilon": 1e-5}
+
+
+def image_input(input_shape: tuple[int | None, int | None, int]) -> keras.KerasTensor:
+    """The input of a network: RGB in 0..255, `(height, width, 3)`, where height and width may be None."""
+    shape = tuple(input_shape)
+    if len(shape) != 3 or shape[2] != 3 or any(n is not None and (not isinstance(n, int) or n < 1) for n in shape):
+        raise ValueError(
+            f"input_shape must be (height, width, 3), height and width positive ints or None, not {input_shape!r}."
+        )
+    return keras.Input(shape, name="image", dtype="float32")
+
+
+def normalize_colours(x: Any, preprocessing: str | None) -> Any:
+    """Takes RGB 0..255 to what the first convolution expects."""
+    if preprocessing is None:
+        return x
+    if preprocessing == "imagenet":
+        # Normalization rather than Rescaling: an offset per channel.
+        return layers.Normalization(
+            axis=-1,
+            mean=[255 * m for m in IMAGENET_MEAN],
+            variance=[(255 * s) ** 2 for s in IMAGENET_STD],
+            name="imagenet_normalization",
+        )(x)
+    if preprocessing == "lrn":
+        return LocalResponseNormalization(name="norm")(x)
+    raise ValueError(f"preprocessing must be one of {', '.join(map(repr, PREPROCESSING))}; not {preprocessing!r}.")
+
+
+def convolution(x: Any, filters: int, kernel_size: int, name: str, *, relu: bool = True) -> Any:
+    """Convolution, batch normalisation and (by default) ReLU: `NAME`, `NAME_bn`, `NAME_relu`."""
+    x = layers.Conv2D(filters, kernel_size, padding="same", kernel_initializer="he_normal", name=name)(x)
+    x = layers.BatchNormalization(**BATCH_NORMALIZATION, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+
+def classifier(x: Any, num_classes: int, kernel_size: int, name: str, activation: str | None) -> Any:
+    """The last convolution, to one map a class, and its activation in float32 (layer `prob`)."""
+    x = layers.Conv2D(num_classes, kernel_size, padding="same", kernel_initializer="he_normal", name=name)(x)
+    return layers.Activation(activation or "linear", dtype="float32", name="prob")(x)
+
+
+def scaled(channels: int, width: float) -> int:
+    """`channels` times `width`, rounded, at least one."""
+    return max(1, round(channels * width))
+
+
+def check_common(num_classes: int, width: float, dropout: float, classifier_activation: str | None) -> None:
+    """Refuses arguments that no network takes."""
+    if not isinstance(num_classes, int) or num_classes < 2:
+        raise ValueError(f"num_classes must be an int of at least 2, not {num_classes!r}.")
+    if not width > 0:
+        raise ValueError(f"width must be a positive number, not {width!r}.")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be at least 0 and below 1, not {dropout!r}.")
+    if classifier_activation not in ("softmax", "linear", None):
+        raise ValueError(f"classifier_activation must be 'softmax' or None, not {classifier_activation!r}.")

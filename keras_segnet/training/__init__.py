@@ -1,0 +1,1 @@
+"""Loss, callbacks, and the training run of the command line."""

@@ -1,0 +1,3 @@
+from keras_segnet_cli.main import main
+
+main()

@@ -1,0 +1,403 @@
+"""The commands. Each one reads its arguments, calls the library, and shows what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from keras_segnet_cli import screen
+from keras_segnet_cli.screen import console, say
+
+if TYPE_CHECKING:
+    from keras_segnet.data import SegmentationDataset
+    from keras_segnet.exporting import ParityReport
+    from keras_segnet.training.run import Run, RunConfig
+
+app = typer.Typer(
+    name="keras-segnet",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="SegNet: from labelled images to a proven file for edge devices.",
+)
+
+
+class Split(StrEnum):
+    train = "train"
+    val = "val"
+    test = "test"
+
+
+class Format(StrEnum):
+    saved_model = "saved_model"
+    tflite = "tflite"
+
+
+DATA_HELP = "A folder (images/ and labels/, or CamVid's lists), 'camvid' to download it, or 'streets' for drawn ones."
+
+Data = Annotated[
+    str,
+    typer.Option(help=DATA_HELP),
+]
+
+
+def main() -> None:
+    """Runs the command line. Status 0: done; 1: a gate failed; 2: something is the user's to mend; 130: Ctrl-C."""
+    debug = "--debug" in sys.argv
+    if not debug:
+        screen.silence_frameworks()
+    try:
+        app()
+    except KeyboardInterrupt:
+        fail("Stopped.", 130)
+    except Exception as error:
+        if debug or not _is_input_error(error):
+            raise
+        fail(f"keras-segnet: {error}", 2)
+
+
+def _is_input_error(error: Exception) -> bool:
+    # Without the library loaded there can be no error of its kind.
+    errors = sys.modules.get("keras_segnet.errors")
+    return errors is not None and isinstance(error, errors.InputError)
+
+
+def fail(line: str, status: int) -> None:
+    """Ends with a line on standard error."""
+    print(line, file=sys.stderr)
+    raise SystemExit(status)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"keras-segnet {version('keras-segnet')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+    _debug: Annotated[
+        bool, typer.Option("--debug", help="Show the frameworks' logs, and tracebacks of all errors.")
+    ] = False,
+) -> None:
+    """SegNet: from labelled images to a proven file for edge devices."""
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option(help="Folder of the run; must be new, unless --resume is given.")],
+    data: Annotated[
+        str | None,
+        typer.Option(help=DATA_HELP),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Network: segnet or segnet_basic.")] = "segnet",
+    width: Annotated[float, typer.Option(help="Factor on the channels of every layer.")] = 1.0,
+    input_size: Annotated[str, typer.Option(metavar="HEIGHTxWIDTH", help="Size at which to train.")] = "360x480",
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training set.")] = 100,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a step.")] = 4,
+    weights: Annotated[
+        str | None, typer.Option(help="Start of the encoder: 'imagenet', or an .npz of VGG16's convolutions.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    learning_rate: Annotated[float, typer.Option(help="Highest rate; up at first, down along a cosine.")] = 1e-3,
+    weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 1e-4,
+    balancing: Annotated[
+        str, typer.Option(help="Median frequency balancing: presence, presence_with_ignored, global, or none.")
+    ] = "presence",
+    augment: Annotated[bool, typer.Option(help="Change training images at random: flip, scale, crop, colour.")] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output after a kill.")] = False,
+) -> None:
+    """Train a network on labelled images.
+
+    Writes config.json, metrics.csv, model.keras (the epoch with the best validation global accuracy), report.md,
+    overlays and figures into the folder of the run.
+
+    Example: `keras-segnet train --data my_images --width 0.25 --input-size 180x240 --epochs 50 --output runs/first`
+
+    After a kill: `keras-segnet train --resume --output runs/first`
+    """
+    from keras_segnet.training.run import Run, RunConfig
+
+    run = Run(output)
+    given = {
+        "data": data,
+        "model": model,
+        "width": width,
+        "input_size": parse_size(input_size),
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "weights": weights,
+        "seed": seed,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "balancing": balancing,
+        "augment": augment,
+    }
+    if resume and run.exists():
+        config = run.config()
+        _refuse_other_settings(context, given, config, output)
+    elif data is None:
+        why = f"there is no run in {output} to resume, and a new one needs --data" if resume else "--data is missing"
+        fail(f"keras-segnet: {why}: a folder, 'camvid' or 'streets'.", 2)
+    else:
+        config = RunConfig(**given)  # type: ignore[arg-type]
+        if resume:
+            say(f"There is no run in {output} yet; starting it.")
+    train_and_report(config, run, fresh=not (resume and run.exists()))
+
+
+def _refuse_other_settings(context: typer.Context, given: dict[str, Any], config: RunConfig, output: Path) -> None:
+    from keras_segnet.errors import InputError
+
+    for name, value in given.items():
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and value != getattr(config, name):
+            raise InputError(
+                f"--{name.replace('_', '-')} {value} differs from the run in {output}, which has "
+                f"{getattr(config, name)}; leave it out to go on, or choose another --output."
+            )
+
+
+def train_and_report(config: RunConfig, run: Run, fresh: bool) -> None:
+    """Checks the data, trains, and writes the report."""
+    from dataclasses import asdict
+
+    from keras_segnet.data import count_classes, open_dataset
+    from keras_segnet.errors import InputError
+    from keras_segnet.evaluation.evaluate import evaluate, table_rows
+    from keras_segnet.evaluation.report import write_report
+    from keras_segnet.inference import load_segmenter
+    from keras_segnet.training.run import train
+    from keras_segnet_cli.training_progress import TrainingProgress
+
+    if fresh:
+        run.refuse_occupied()
+    training, validation = open_dataset(config.data, "train"), open_dataset(config.data, "val")
+    for dataset in (training, validation):
+        count_classes(dataset, screen.progress)
+    height, width = config.input_size
+    say(
+        f"Training {config.model} (width {config.width:g}, {height}x{width}, {len(training.classes)} classes) on "
+        f"{len(training)} images, validating on {len(validation)}."
+    )
+    shown = TrainingProgress(config.epochs, -(-len(training) // config.batch_size))
+    try:
+        train(config, run, training, validation, [shown], say)
+    except KeyboardInterrupt:
+        shown.close()
+        fail(f"Stopped. Go on with: keras-segnet train --resume --output {run.folder}", 130)
+    finally:
+        shown.close()
+    rows = run.rows()
+    if not rows:
+        raise InputError(f"{run.folder} holds no finished epoch.")
+
+    segmenter = load_segmenter(run.model_path)
+    matrix = evaluate(segmenter, validation, screen.progress)
+    settings = {
+        key: "x".join(map(str, value)) if key == "input_size" else value for key, value in asdict(config).items()
+    }
+    write_report(run.folder, f"{config.model} on {training.name}", settings, rows, matrix, segmenter, validation)
+    console.print(screen.scores_table(f"Scores on {validation.name}", table_rows(matrix.scores(), validation.classes)))
+    say(f"The run is in {run.folder}; its report is {run.folder / 'report.md'}, its model {run.model_path}.")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A .keras or .tflite file, or the folder of a SavedModel.")],
+    data: Data,
+    split: Annotated[Split, typer.Option(help="Which part of the data.")] = Split.test,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the scores to this file too.")] = None,
+) -> None:
+    """Score a model on labelled images, at the labels' own resolution.
+
+    Example: `keras-segnet evaluate runs/first/model.keras --data my_images --split test --json scores.json`
+    """
+    from keras_segnet.data import open_dataset
+    from keras_segnet.errors import InputError
+    from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
+    from keras_segnet.evaluation.evaluate import scores_as_json, table_rows
+    from keras_segnet.inference import load_segmenter
+
+    if json_file is not None and not json_file.parent.is_dir():
+        raise InputError(f"{json_file.parent} is not a folder; {json_file.name} was to be written there.")
+    dataset = open_dataset(data, split.value)
+    scores = evaluate_segmenter(load_segmenter(model), dataset, screen.progress).scores()
+    console.print(screen.scores_table(f"{model} on {dataset.name}", table_rows(scores, dataset.classes)))
+    if json_file is not None:
+        partial = json_file.with_name(json_file.name + ".partial")
+        partial.write_text(json.dumps(scores_as_json(scores, dataset.classes), indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, json_file)
+        say(f"The scores are in {json_file}.")
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Argument(help="A .keras file.")],
+    format: Annotated[Format, typer.Option(help="What to write.")],
+    output: Annotated[Path, typer.Option(help="File or folder to write; must not exist.")],
+    data: Annotated[
+        str | None,
+        typer.Option(help="Images to compare on: a folder of labelled images, 'camvid' or 'streets' (default)."),
+    ] = None,
+    split: Annotated[Split, typer.Option(help="Which part of the data.")] = Split.val,
+    images: Annotated[int, typer.Option(min=1, help="Compare on this many images, spread over the data.")] = 20,
+    input_size: Annotated[
+        str | None,
+        typer.Option(metavar="HEIGHTxWIDTH", help="Size of a .tflite file's input, where the model's is open."),
+    ] = None,
+) -> None:
+    """Export a model, and prove that it gives the same labels.
+
+    The exported file runs on images beside the Keras model. If less than 99.9 % of the pixels get the same label,
+    nothing is written and the exit status is 1.
+
+    Example: `keras-segnet export runs/first/model.keras --format tflite --output segnet.tflite --data my_images`
+    """
+    from keras_segnet.data import open_dataset
+    from keras_segnet.errors import InputError
+    from keras_segnet.exporting import ParityError
+    from keras_segnet.inference.segmenter import load_keras_model
+
+    if output.exists():
+        raise InputError(f"{output} exists already; remove it or choose another --output.")
+    size = None if input_size is None else parse_size(input_size)
+    dataset = open_dataset(data or "streets", split.value)
+    if data is None:
+        say("No --data is given; comparing on drawn streets.")
+    keras_model = load_keras_model(model)
+    try:
+        report = export_model(keras_model, format, output, dataset, images, size)
+    except ParityError as error:
+        fail(f"keras-segnet: {error}", 1)
+    show_reports([report])
+
+
+def export_model(
+    model: Any, format: Format, output: Path, dataset: SegmentationDataset, images: int, size: tuple[int, int] | None
+) -> ParityReport:
+    """Exports and compares on images spread over a data set."""
+    import numpy as np
+
+    from keras_segnet.exporting import to_saved_model, to_tflite
+
+    chosen = np.unique(np.linspace(0, len(dataset) - 1, images).astype(int))
+    pictures = [dataset[int(index)].image for index in screen.progress(chosen, len(chosen), "Reading images")]
+    with console.status(f"Exporting to {output}"):
+        if format is Format.tflite:
+            return to_tflite(model, output, input_size=size, images=pictures)
+        return to_saved_model(model, output, images=pictures)
+
+
+def show_reports(reports: list[ParityReport]) -> None:
+    console.print(screen.parity_table(reports))
+    for report in reports:
+        say(f"{report.path}: ops " + ", ".join(f"{name} {count}" for name, count in report.ops.items()))
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A .keras or .tflite file, or the folder of a SavedModel.")],
+    images: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
+    output: Annotated[Path, typer.Option(help="Folder for masks and overlays; made if need be.")],
+) -> None:
+    """Label images.
+
+    For each NAME it writes NAME_mask.png (the value is the class) and NAME_overlay.png, at the image's own size.
+
+    Example: `keras-segnet predict runs/first/model.keras holiday.jpg --output labelled`
+    """
+    from keras_segnet.data.images import list_images, read_image, refuse_damaged, write_png
+    from keras_segnet.errors import InputError
+    from keras_segnet.inference import load_segmenter, overlay
+    from keras_segnet.inference.classes import classes_of
+
+    paths = list_images(images)
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is a file; a folder for masks and overlays is expected there.")
+    segmenter = load_segmenter(model)
+    classes = classes_of(model, segmenter.num_classes)
+    for path in screen.progress(paths, len(paths), "Checking images"):
+        refuse_damaged(path)
+        read_image(path)
+    output.mkdir(parents=True, exist_ok=True)
+    for path in screen.progress(paths, len(paths), "Labelling"):
+        image = read_image(path)
+        label = segmenter.label(image)
+        write_png(output / f"{path.stem}_mask.png", label)
+        write_png(output / f"{path.stem}_overlay.png", overlay(image, label, classes))
+    say(f"Wrote a mask and an overlay for {len(paths)} image{'s' if len(paths) > 1 else ''} into {output}.")
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path | None, typer.Option(help="New folder. Default: runs/demo, or the next free runs/demo-2, runs/demo-3, ...")
+    ] = None,
+) -> None:
+    """The whole way once, with nothing to download: train on drawn streets, evaluate, export, compare, show.
+
+    Takes some minutes on two cores.
+
+    Example: `keras-segnet demo --output runs/demo`
+    """
+    from keras_segnet.data import open_dataset
+    from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
+    from keras_segnet.evaluation.evaluate import table_rows
+    from keras_segnet.exporting import ParityError
+    from keras_segnet.inference import load_segmenter
+    from keras_segnet.inference.segmenter import load_keras_model
+    from keras_segnet.training.run import Run, RunConfig
+
+    folder = output or next_free(Path("runs/demo"))
+    run = Run(folder)
+    config = RunConfig(
+        data="streets", width=0.125, input_size=(90, 120), epochs=DEMO_EPOCHS, batch_size=8, learning_rate=3e-3
+    )
+    train_and_report(config, run, fresh=True)
+
+    test = open_dataset("streets", "test")
+    model = load_keras_model(run.model_path)
+    exports = ((Format.saved_model, folder / "saved_model"), (Format.tflite, folder / "model.tflite"))
+    try:
+        show_reports([export_model(model, format, path, test, 20, None) for format, path in exports])
+    except ParityError as error:
+        fail(f"keras-segnet: {error}", 1)
+    scores = evaluate_segmenter(load_segmenter(folder / "model.tflite"), test, screen.progress).scores()
+    console.print(screen.scores_table(f"model.tflite on {test.name}", table_rows(scores, test.classes)))
+    say(
+        f"Everything is in {folder}. Look at {folder / 'report.md'} and the pictures in {folder / 'overlays'}.\n"
+        "Label images of your own:\n"
+        f"  keras-segnet predict {folder / 'model.tflite'} IMAGE --output labelled"
+    )
+
+
+DEMO_EPOCHS = 12
+
+
+def next_free(path: Path) -> Path:
+    """`path`, or it with the first number from 2 up that makes it new."""
+    candidates = [path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 1000))]
+    return next(candidate for candidate in candidates if not candidate.exists())
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Reads HEIGHTxWIDTH, as in 360x480."""
+    from keras_segnet.errors import InputError
+
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise InputError(f"--input-size must be HEIGHTxWIDTH, two positive whole numbers as in 360x480; not {text!r}.")
+    return int(parts[0]), int(parts[1])

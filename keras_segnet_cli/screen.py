@@ -1,0 +1,80 @@
+"""What the command line shows: our own lines, tables and progress, and nothing of the frameworks' logs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+console = Console(highlight=False)
+
+
+def silence_frameworks() -> None:
+    """Keeps the frameworks' log lines off the screen.
+
+    Some come from C++ before any setting is read, straight to the file descriptor of standard error. So that descriptor
+    is pointed away, and Python's own standard error gets a copy of the old one.
+    """
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+    sys.stderr.flush()
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
+def bar(*more_columns: Any) -> Progress:
+    """A progress display in one style for all commands."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), *more_columns,
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console, transient=True,
+    )  # fmt: skip
+
+
+def progress(items: Iterable[Any], total: int, description: str) -> Iterator[Any]:
+    """Shows how far an iterable of known length is; see `keras_segnet.data.statistics.Progress`."""
+    with bar() as display:
+        yield from display.track(items, total=total, description=description)
+
+
+def say(line: str) -> None:
+    """Prints a line as it is; brackets in it are no markup."""
+    console.print(line, markup=False, soft_wrap=True)
+
+
+def scores_table(title: str, rows: Iterable[tuple[str, str, str, str]]) -> Table:
+    """The table of `keras_segnet.evaluation.evaluate.table_rows`."""
+    table = Table("class", title=title, title_justify="left")
+    for heading in ("accuracy, %", "IoU, %", "pixels"):
+        table.add_column(heading, justify="right")
+    rows = list(rows)
+    for number, row in enumerate(rows):
+        table.add_row(*row, end_section=number == len(rows) - 3)
+    return table
+
+
+def parity_table(reports: Iterable[Any]) -> Table:
+    """What `keras_segnet.exporting.ParityReport`s say, one a row."""
+    table = Table("file", title="Exported, and compared with the Keras model", title_justify="left")
+    for heading in ("images", "label agreement, %", "largest difference", "size, MB", "latency, ms"):
+        table.add_column(heading, justify="right")
+    for report in reports:
+        table.add_row(
+            report.path.name,
+            str(report.images),
+            f"{100 * report.label_agreement:.3f}",
+            f"{report.largest_difference:.1e}",
+            f"{report.size / 1e6:.2f}",
+            f"{1e3 * report.latency:.1f}",
+        )
+    return table
