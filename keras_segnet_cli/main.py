@@ -111,11 +111,14 @@ def train(
         str | None, typer.Option(help="Start of the encoder: 'imagenet', or an .npz of VGG16's convolutions.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-    learning_rate: Annotated[float, typer.Option(help="Highest rate; up at first, down along a cosine.")] = 1e-3,
+    learning_rate: Annotated[float, typer.Option(help="Highest rate; up at first, down along a cosine.")] = 2e-3,
     weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 1e-4,
     balancing: Annotated[
         str, typer.Option(help="Median frequency balancing: presence, presence_with_ignored, global, or none.")
     ] = "presence",
+    balancing_exponent: Annotated[
+        float, typer.Option(help="Power of its weights: 1 as in the paper, 0.5 for less, 0 for none.")
+    ] = 1.0,
     augment: Annotated[bool, typer.Option(help="Change training images at random: flip, scale, crop, colour.")] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output after a kill.")] = False,
 ) -> None:
@@ -143,6 +146,7 @@ def train(
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
         "balancing": balancing,
+        "balancing_exponent": balancing_exponent,
         "augment": augment,
     }
     if resume and run.exists():

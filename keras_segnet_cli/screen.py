@@ -38,6 +38,7 @@ def bar(*more_columns: Any) -> Progress:
     return Progress(
         TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), *more_columns,
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console, transient=True,
+        disable=not console.is_terminal,
     )  # fmt: skip
 
 

@@ -45,7 +45,8 @@ class TrainingProgress(keras.callbacks.Callback):
         self.close()
         values = {key: float(value) for key, value in (logs or {}).items()}
         say(
-            f"Epoch {epoch + 1:>3}/{self.epochs}  loss {values['loss']:.3f}, validation: loss {values['val_loss']:.3f}, "
+            f"Epoch {epoch + 1:>3}/{self.epochs}  loss {values['loss']:.3f}; "
+            f"validation: loss {values['val_loss']:.3f}, "
             f"global accuracy {100 * values['val_global_accuracy']:.1f} %, "
             f"class average {100 * values['val_class_average_accuracy']:.1f} %, "
             f"mean IoU {100 * values['val_mean_iou']:.1f} %  ({time.monotonic() - self.started:.0f} s)"

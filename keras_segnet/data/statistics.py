@@ -69,7 +69,9 @@ def count_classes(dataset: SegmentationDataset, progress: Progress = silent) -> 
     return _counted[dataset]
 
 
-def median_frequency_weights(statistics: ClassStatistics, definition: str = "presence") -> np.ndarray:
+def median_frequency_weights(
+    statistics: ClassStatistics, definition: str = "presence", exponent: float = 1.0
+) -> np.ndarray:
     """Class weights by median frequency balancing (paper, section 4.1): median of the frequencies over the frequency.
 
     Args:
@@ -78,6 +80,8 @@ def median_frequency_weights(statistics: ClassStatistics, definition: str = "pre
             `"presence"` (default): its pixels over all pixels of the images in which it occurs, the paper's definition.
             `"presence_with_ignored"`: the same, and the ignored pixels count as one more class in the median.
             `"global"`: its pixels over the labelled pixels of the whole set.
+        exponent: power to which the weights are raised. Default 1.0, the paper's weights; 0.5 evens classes out less,
+            which costs class average accuracy and gains mean IoU; 0 weighs all classes alike.
 
     Returns:
         float64 `(classes,)`. A class that never occurs gets weight 0 and takes no part in the median.
@@ -94,6 +98,7 @@ def median_frequency_weights(statistics: ClassStatistics, definition: str = "pre
     pixels = statistics.pixels[counted].astype(np.float64)
     total = pixels.sum() if definition == "global" else statistics.pixels_where_present[counted]
     occurs = pixels > 0
-    frequency = np.divide(pixels, total, out=np.zeros_like(pixels), where=occurs)
-    weights = np.divide(np.median(frequency[occurs]), frequency, out=np.zeros_like(pixels), where=occurs)
+    frequency = pixels[occurs] / np.broadcast_to(total, pixels.shape)[occurs]
+    weights = np.zeros_like(pixels)
+    weights[occurs] = (np.median(frequency) / frequency) ** exponent
     return weights[:classes]

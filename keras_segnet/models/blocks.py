@@ -17,7 +17,7 @@ PREPROCESSING = ("imagenet", "lrn", None)
 
 # Keras's default momentum of 0.99 needs some hundred steps to settle, more than a short run on 367 images has; the
 # epsilon is Caffe's.
-BATCH_NORMALIZATION = {"momentum": 0.95, "epsilon": 1e-5}
+BATCH_NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
 
 
 def image_input(input_shape: tuple[int | None, int | None, int]) -> keras.KerasTensor:

@@ -21,6 +21,7 @@ class MedianFrequencyBalancing(keras.callbacks.Callback):
     Args:
         dataset: the training set.
         definition: see `keras_segnet.data.median_frequency_weights`. Default `"presence"`, the paper's.
+        exponent: see there too. Default 1.0, the paper's weights.
         progress: shows how far counting is. Default: Keras's own progress bar.
 
     Attributes:
@@ -32,13 +33,18 @@ class MedianFrequencyBalancing(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, dataset: SegmentationDataset, definition: str = "presence", progress: Progress | None = None
+        self,
+        dataset: SegmentationDataset,
+        definition: str = "presence",
+        exponent: float = 1.0,
+        progress: Progress | None = None,
     ) -> None:
         super().__init__()
         if definition not in BALANCING:
             raise InputError(f"definition must be one of {', '.join(BALANCING)}; not {definition!r}.")
         self.dataset = dataset
         self.definition = definition
+        self.exponent = exponent
         self.progress = progress or _keras_progress
         self.class_weights: Any = None
 
@@ -53,7 +59,7 @@ class MedianFrequencyBalancing(keras.callbacks.Callback):
                 f"the loss has {loss.num_classes} classes and {self.dataset.name} has {len(self.dataset.classes)}."
             )
         statistics = count_classes(self.dataset, self.progress)
-        self.class_weights = median_frequency_weights(statistics, self.definition)
+        self.class_weights = median_frequency_weights(statistics, self.definition, self.exponent)
         loss.set_class_weights(self.class_weights)
         # A step that was compiled before may hold the old weights as constants.
         self.model.make_train_function(force=True)

@@ -52,6 +52,7 @@ class RunConfig:
             to zero at the end.
         weight_decay: of AdamW.
         balancing: definition of median frequency balancing, or "none".
+        balancing_exponent: power of its weights.
         augment: whether training images are changed at random, see `keras_segnet.data.Augmentation`.
     """
 
@@ -60,12 +61,13 @@ class RunConfig:
     width: float = 1.0
     input_size: tuple[int, int] = (360, 480)
     epochs: int = 100
-    batch_size: int = 8
+    batch_size: int = 4
     weights: str | None = None
     seed: int = 0
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     balancing: str = "presence"
+    balancing_exponent: float = 1.0
     augment: bool = True
 
 
@@ -162,7 +164,11 @@ def train(
     if epoch >= config.epochs:
         return
 
-    balancing = [] if config.balancing == "none" else [MedianFrequencyBalancing(training, config.balancing)]
+    balancing = (
+        []
+        if config.balancing == "none"
+        else [MedianFrequencyBalancing(training, config.balancing, config.balancing_exponent)]
+    )
     augmentation = Augmentation() if config.augment else None
     model.fit(
         training_batches(training, config.batch_size, config.input_size, augmentation, config.seed, first_epoch=epoch),
