@@ -8,7 +8,7 @@ import sys
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -50,29 +50,46 @@ Data = Annotated[
 
 
 def main() -> None:
-    """Runs the command line. Status 0: done; 1: a gate failed; 2: something is the user's to mend; 130: Ctrl-C."""
-    debug = "--debug" in sys.argv
-    if not debug:
+    """Entry point of the console script."""
+    arguments = sys.argv[1:]
+    if "--debug" not in arguments:
         screen.silence_frameworks()
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs a command and returns its exit status.
+
+    0: done. 1: the parity gate refused an export. 2: something is the user's to mend, which one line on standard error
+    names. 130: Ctrl-C.
+    """
     try:
-        app()
-    except KeyboardInterrupt:
-        fail("Stopped.", 130)
+        app(arguments, prog_name="keras-segnet")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
     except Exception as error:
-        if debug or not _is_input_error(error):
+        if "--debug" in arguments or not _is_for_the_user(error):
             raise
-        fail(f"keras-segnet: {error}", 2)
+        print(f"keras-segnet: {_in_one_line(error)}", file=sys.stderr)
+        return 2
+    return 0
 
 
-def _is_input_error(error: Exception) -> bool:
+def _is_for_the_user(error: Exception) -> bool:
     # Without the library loaded there can be no error of its kind.
     errors = sys.modules.get("keras_segnet.errors")
-    return errors is not None and isinstance(error, errors.InputError)
+    return isinstance(error, OSError) or (errors is not None and isinstance(error, errors.InputError))
 
 
-def fail(line: str, status: int) -> None:
+def _in_one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return " ".join(str(error).split())
+
+
+def fail(line: str, status: int) -> NoReturn:
     """Ends with a line on standard error."""
-    print(line, file=sys.stderr)
+    print(f"keras-segnet: {line}", file=sys.stderr)
     raise SystemExit(status)
 
 
@@ -154,7 +171,7 @@ def train(
         _refuse_other_settings(context, given, config, output)
     elif data is None:
         why = f"there is no run in {output} to resume, and a new one needs --data" if resume else "--data is missing"
-        fail(f"keras-segnet: {why}: a folder, 'camvid' or 'streets'.", 2)
+        fail(f"{why}: a folder, 'camvid' or 'streets'.", 2)
     else:
         config = RunConfig(**given)  # type: ignore[arg-type]
         if resume:
@@ -178,7 +195,7 @@ def train_and_report(config: RunConfig, run: Run, fresh: bool) -> None:
     """Checks the data, trains, and writes the report."""
     from dataclasses import asdict
 
-    from keras_segnet.data import count_classes, open_dataset
+    from keras_segnet.data import available_splits, count_classes, open_dataset
     from keras_segnet.errors import InputError
     from keras_segnet.evaluation.evaluate import evaluate, table_rows
     from keras_segnet.evaluation.report import write_report
@@ -188,9 +205,14 @@ def train_and_report(config: RunConfig, run: Run, fresh: bool) -> None:
 
     if fresh:
         run.refuse_occupied()
-    training, validation = open_dataset(config.data, "train"), open_dataset(config.data, "val")
-    for dataset in (training, validation):
+    # The test images take no part in training, but better to hear of their faults now than at the end.
+    datasets = {
+        split: open_dataset(config.data, split)
+        for split in dict.fromkeys(("train", "val", *available_splits(config.data)))
+    }
+    for dataset in datasets.values():
         count_classes(dataset, screen.progress)
+    training, validation = datasets["train"], datasets["val"]
     height, width = config.input_size
     say(
         f"Training {config.model} (width {config.width:g}, {height}x{width}, {len(training.classes)} classes) on "
@@ -201,7 +223,7 @@ def train_and_report(config: RunConfig, run: Run, fresh: bool) -> None:
         train(config, run, training, validation, [shown], say)
     except KeyboardInterrupt:
         shown.close()
-        fail(f"Stopped. Go on with: keras-segnet train --resume --output {run.folder}", 130)
+        fail(f"stopped. Go on with: keras-segnet train --resume --output {run.folder}", 130)
     finally:
         shown.close()
     rows = run.rows()
@@ -285,7 +307,7 @@ def export(
     try:
         report = export_model(keras_model, format, output, dataset, images, size)
     except ParityError as error:
-        fail(f"keras-segnet: {error}", 1)
+        fail(str(error), 1)
     show_reports([report])
 
 
@@ -378,7 +400,7 @@ def demo(
     try:
         show_reports([export_model(model, format, path, test, 20, None) for format, path in exports])
     except ParityError as error:
-        fail(f"keras-segnet: {error}", 1)
+        fail(str(error), 1)
     scores = evaluate_segmenter(load_segmenter(folder / "model.tflite"), test, screen.progress).scores()
     console.print(screen.scores_table(f"model.tflite on {test.name}", table_rows(scores, test.classes)))
     say(

@@ -4,7 +4,7 @@ from keras_segnet.data.camvid import camvid
 from keras_segnet.data.dataset import Classes, Example, FileDataset, SegmentationDataset
 from keras_segnet.data.drawn import street_scenes
 from keras_segnet.data.folder import folder
-from keras_segnet.data.open import open_dataset
+from keras_segnet.data.open import available_splits, open_dataset
 from keras_segnet.data.pipeline import Augmentation, evaluation_batches, training_batches
 from keras_segnet.data.statistics import ClassStatistics, count_classes, median_frequency_weights
 
@@ -15,6 +15,7 @@ __all__ = [
     "Example",
     "FileDataset",
     "SegmentationDataset",
+    "available_splits",
     "camvid",
     "count_classes",
     "evaluation_batches",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_segnet.data import camvid
+from keras_segnet.data.camvid import CLASSES as CAMVID
 from keras_segnet.data.dataset import Classes, FileDataset
 from keras_segnet.data.images import EXTENSIONS, list_images, read_label, refuse_damaged
 from keras_segnet.errors import InputError
@@ -120,8 +120,8 @@ def _classes(
         raise InputError(f"num_classes must be 2 to 255; {root} has {num_classes}.")
     if class_names is not None and len(class_names) != num_classes:
         raise InputError(f"there are {len(class_names)} class names for {num_classes} classes.")
-    if num_classes == len(camvid.CLASSES):
-        return Classes(tuple(class_names or camvid.CLASSES.names), camvid.CLASSES.colours, ignore_class)
+    if num_classes == len(CAMVID):
+        return Classes(tuple(class_names or CAMVID.names), CAMVID.colours, ignore_class)
     return Classes(
         tuple(class_names or (f"class {i}" for i in range(num_classes))), distinct_colours(num_classes), ignore_class
     )

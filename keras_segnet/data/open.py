@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keras_segnet.data.camvid import camvid
+from keras_segnet.data.camvid import SPLITS, camvid
 from keras_segnet.data.dataset import SegmentationDataset
 from keras_segnet.data.drawn import street_scenes
 from keras_segnet.data.folder import folder
 from keras_segnet.errors import InputError
+
+WORDS = ("camvid", "streets")
+"""What is no path."""
+
+
+def available_splits(data: str) -> list[str]:
+    """The splits that `open_dataset` finds: all three, unless lists in the folder name fewer."""
+    listed = [split for split in SPLITS if (Path(data) / f"{split}.txt").is_file()]
+    return listed if listed and data not in WORDS else list(SPLITS)
 
 
 def open_dataset(data: str, split: str) -> SegmentationDataset:

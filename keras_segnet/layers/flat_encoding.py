@@ -43,7 +43,7 @@ def max_unpool(
         return _scatter_with_pooling_kernel(updates, positions, pool_size, strides, padding, size)
     batch, _, _, channels = ops.shape(updates)
     elements = size[0] * size[1] * channels
-    image = ops.reshape(ops.arange(batch, dtype=positions.dtype), (-1, 1, 1, 1)) * elements
+    image = ops.reshape(ops.arange(batch, dtype=positions.dtype), (-1, 1, 1, 1)) * ops.cast(elements, positions.dtype)
     flat = ops.scatter(ops.reshape(positions + image, (-1, 1)), ops.reshape(updates, (-1,)), (batch * elements,))
     return ops.reshape(flat, (batch, *size, channels))
 
@@ -67,7 +67,7 @@ def _scatter_with_pooling_kernel(
         scattered = tf.raw_ops.MaxPoolGradWithArgmax(
             input=shape_only,
             grad=updates,
-            argmax=positions,
+            argmax=tf.cast(positions, "int64"),  # The only dtype that the kernel takes on a CPU.
             ksize=[1, *pool_size, 1],
             strides=[1, *strides, 1],
             padding=padding.upper(),

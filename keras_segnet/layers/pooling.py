@@ -68,8 +68,9 @@ class _Windowed(keras.layers.Layer):
                 f"strides must not exceed pool_size, or the windows leave gaps; strides is {self.strides}, "
                 f"pool_size {self.pool_size}."
             )
-        # TensorFlow's kernels beat XLA on these layers, so `jit_compile="auto"` should not choose XLA. An explicit
-        # `jit_compile=True` still compiles: tracing notices it and takes the window encoding.
+        # TensorFlow's kernels beat XLA on these layers, so `jit_compile="auto"` should not choose XLA. Keras then turns
+        # down `model.compile(jit_compile=True)` too, with a warning. What is compiled all the same, by
+        # `tf.function(jit_compile=True)`, takes the window encoding: tracing notices it.
         self.supports_jit = keras.backend.backend() != "tensorflow"
 
     @property
@@ -120,6 +121,7 @@ class MaxPoolingWithArgmax2D(_Windowed):
     """
 
     def call(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        self._check(inputs.shape)
         if self._takes_flat_encoding(inputs.shape):
             return flat_encoding.max_pool(inputs, self.pool_size, self.strides, self.padding)
         if self.windows_overlap:
@@ -135,10 +137,7 @@ class MaxPoolingWithArgmax2D(_Windowed):
         return keras.KerasTensor(shape, self.compute_dtype), keras.KerasTensor(shape, dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[tuple[int | None, ...], ...]:
-        if len(input_shape) != 4:
-            raise ValueError(
-                f"{self.name} takes a tensor (batch, height, width, channels); its input has shape {input_shape}."
-            )
+        self._check(input_shape)
         batch, height, width, channels = input_shape
         size = [
             None if n is None else lay_windows(n, p, s, self.padding).count
@@ -146,6 +145,12 @@ class MaxPoolingWithArgmax2D(_Windowed):
         ]
         shape = (batch, *size, channels)
         return shape, shape
+
+    def _check(self, shape: tuple[int | None, ...]) -> None:
+        if len(shape) != 4:
+            raise ValueError(
+                f"{self.name} takes a tensor (batch, height, width, channels); its input has shape {tuple(shape)}."
+            )
 
     def _takes_flat_encoding(self, shape: tuple[int | None, ...]) -> bool:
         whole_windows = all(
@@ -184,7 +189,7 @@ class MaxUnpooling2D(_Windowed):
     def call(self, updates: Tensor, indices: Tensor, like: Tensor | None = None) -> Tensor:
         self._check(updates, indices, like)
         size = None if like is None else tuple(ops.shape(like)[1:3])
-        if keras.backend.standardize_dtype(indices.dtype) == _window_dtype():
+        if _is_window_encoding(indices):
             return window_encoding.max_unpool(updates, indices, self.pool_size, self.padding, size)
         if size is None:
             height, width = ops.shape(updates)[1:3]
@@ -215,8 +220,7 @@ class MaxUnpooling2D(_Windowed):
                 f"{self.name} takes updates and indices of one shape (batch, height, width, channels); they are "
                 f"{shape} and {indices_shape}."
             )
-        dtype = keras.backend.standardize_dtype(indices.dtype)
-        if "int" not in dtype and dtype != _window_dtype():
+        if "int" not in keras.backend.standardize_dtype(indices.dtype) and not _is_window_encoding(indices):
             raise ValueError(f"{self.name} takes integer indices; their dtype is {indices.dtype}.")
         if like is None:
             return
@@ -232,8 +236,14 @@ def _window_dtype() -> str:
     return "float32" if _portable.get() else "int8"
 
 
+def _is_window_encoding(indices: Tensor) -> bool:
+    dtype = keras.backend.standardize_dtype(indices.dtype)
+    # Portable codes are made as float32, but Keras casts what enters a layer of mixed precision to its compute dtype.
+    return dtype == "int8" or (_portable.get() and "float" in dtype)
+
+
 def _pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
         raise ValueError(f"{name} must be a positive int or a pair of them, not {value!r}.")
     return pair

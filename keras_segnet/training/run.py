@@ -158,17 +158,17 @@ def train(
     else:
         model = build_for_training(config, training.classes, steps)
         epoch = 0
+    balancing = (
+        []
+        if config.balancing == "none"
+        else [MedianFrequencyBalancing(training, config.balancing, config.balancing_exponent)]
+    )
     if not run.exists():
         run.create(config, training.classes)
     rows = [row for row in run.rows() if row["epoch"] <= epoch]
     if epoch >= config.epochs:
         return
 
-    balancing = (
-        []
-        if config.balancing == "none"
-        else [MedianFrequencyBalancing(training, config.balancing, config.balancing_exponent)]
-    )
     augmentation = Augmentation() if config.augment else None
     model.fit(
         training_batches(training, config.batch_size, config.input_size, augmentation, config.seed, first_epoch=epoch),

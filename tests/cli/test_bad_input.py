@@ -1,0 +1,178 @@
+"""Each fault in what the user gives: one line that names it, exit status 2, nothing written."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_segnet_cli.main import run
+
+TRAIN = ["--width", "0.05", "--input-size", "24x32", "--epochs", "1"]
+
+
+def damage(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def repaint(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    cv2.imwrite(str(path), change(cv2.imread(str(path), cv2.IMREAD_UNCHANGED)))
+
+
+def set_pixel(value: int) -> Callable[[np.ndarray], np.ndarray]:
+    def change(label: np.ndarray) -> np.ndarray:
+        label[0, 0] = value
+        return label
+
+    return change
+
+
+LABEL, IMAGE = Path("labels/street5.png"), Path("images/street5.png")
+FAULTS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
+    "an image without its label": (lambda d: (d / LABEL).unlink(), ["street5.png", "no label"]),
+    "sizes that differ": (
+        lambda d: repaint(d / LABEL, lambda label: label[:-1]),
+        ["street5.png", "47x64", "48x64"],
+    ),
+    "a truncated image": (lambda d: damage(d / IMAGE), [str(IMAGE), "damaged"]),
+    "a truncated label": (lambda d: damage(d / LABEL), [str(LABEL), "damaged"]),
+    "a file that is no image": (lambda d: (d / IMAGE).write_text("hello"), [str(IMAGE), "no image"]),
+    "an empty file": (lambda d: (d / IMAGE).write_bytes(b""), [str(IMAGE), "0 bytes"]),
+    "a label value beyond the classes": (lambda d: repaint(d / LABEL, set_pixel(200)), [str(LABEL), "200", "0 to 10"]),
+    "an RGB label": (lambda d: repaint(d / LABEL, lambda x: np.dstack([x, x, x])), [str(LABEL), "3 channels"]),
+    "a 16-bit label": (lambda d: repaint(d / LABEL, lambda x: x.astype(np.uint16)), [str(LABEL), "uint16"]),
+    "an empty split": (
+        lambda d: [(d / f"{s}.txt").write_text(t) for s, t in (("train", ""), ("val", "street1"), ("test", "street2"))],
+        ["train.txt", "empty split"],
+    ),
+    "a listed image that is missing": (
+        lambda d: [(d / f"{s}.txt").write_text("street99") for s in ("train", "val", "test")],
+        ["train.txt, line 1", "street99"],
+    ),
+    "two images of one name": (
+        lambda d: cv2.imwrite(str(d / "images" / "street5.jpg"), np.zeros((48, 64, 3), np.uint8)),
+        ["street5.jpg", "street5.png"],
+    ),
+    "too few images": (
+        lambda d: [path.unlink() for path in (d / "images").iterdir() if path.stem not in ("street1", "street2")],
+        ["2 image", "three"],
+    ),
+    "a value that leaves a gap where nobody says how many classes there are": (
+        lambda d: [(d / "classes.txt").unlink(), repaint(d / LABEL, set_pixel(99))],
+        [str(LABEL), "99", "11"],
+    ),
+    "as many class names as there are not classes": (
+        lambda d: (d / "classes.txt").write_text("only one"),
+        ["num_classes", "1"],
+    ),
+}
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_data_set(fault: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plant, expected = FAULTS[fault]
+    plant(folder)
+    output = tmp_path / "run"
+    assert run(["train", "--data", str(folder), *TRAIN, "--output", str(output)]) == 2
+    line = one_line(capsys)
+    assert all(text in line for text in expected), line
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--data", "nowhere"], ["nowhere", "does not exist"]),
+        (["--data", "DATA", "--input-size", "0x10"], ["--input-size", "'0x10'", "360x480"]),
+        (["--data", "DATA", "--input-size", "10"], ["--input-size", "'10'"]),
+        (["--data", "DATA", "--model", "segnot"], ["segnot", "segnet, segnet_basic"]),
+        (["--data", "DATA", "--width", "0"], ["width", "0"]),
+        (["--data", "DATA", "--weights", "nowhere.npz", "--width", "1"], ["nowhere.npz", "no file"]),
+        (["--data", "DATA", "--weights", "nowhere.npz", "--width", "0.5"], ["nowhere.npz", "0.5"]),
+        (["--data", "DATA", "--model", "segnet_basic", "--weights", "imagenet"], ["segnet_basic", "weights"]),
+        (["--data", "DATA", "--balancing", "fair"], ["fair", "presence"]),
+        (["--data", "EMPTY"], ["empty", "images/"]),
+        ([], ["--data"]),
+    ],
+)
+def test_a_faulty_argument(
+    arguments: list[str], expected: list[str], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    places = {"DATA": str(folder), "EMPTY": str(tmp_path / "empty")}
+    output = tmp_path / "run"
+    assert run(["train", *TRAIN, *(places.get(word, word) for word in arguments), "--output", str(output)]) == 2
+    line = one_line(capsys)
+    assert all(text in line for text in expected), line
+    assert not output.exists()
+
+
+def test_an_output_folder_that_holds_another_run(
+    trained: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, output = trained
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
+    assert run(["train", "--data", str(data), "--output", str(output)]) == 2
+    line = one_line(capsys)
+    assert str(output) in line and "another run" in line and "--resume" in line
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
+
+
+def test_resuming_with_other_settings(trained: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    _, output = trained
+    assert run(["train", "--resume", "--output", str(output), "--seed", "7"]) == 2
+    line = one_line(capsys)
+    assert "--seed 7" in line and str(output) in line
+
+
+@pytest.mark.parametrize("name", ["text.keras", "missing.keras", "text.tflite", "folder", "picture.png"])
+def test_what_is_no_model(name: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / name
+    if name == "folder":
+        path.mkdir()
+    elif "missing" not in name:
+        path.write_text("not a model")
+    assert run(["evaluate", str(path), "--data", str(folder)]) == 2
+    assert name in one_line(capsys)
+    assert run(["predict", str(path), str(folder / "images"), "--output", str(tmp_path / "out")]) == 2
+    assert name in one_line(capsys)
+    assert not (tmp_path / "out").exists()
+    if name.endswith(".keras"):
+        assert run(["export", str(path), "--format", "tflite", "--output", str(tmp_path / "out.tflite")]) == 2
+        assert name in one_line(capsys)
+        assert not (tmp_path / "out.tflite").exists()
+
+
+def test_export_onto_an_existing_file(
+    trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_text("precious")
+    assert run(["export", str(trained[1] / "model.keras"), "--format", "tflite", "--output", str(path)]) == 2
+    assert "exists already" in one_line(capsys)
+    assert path.read_text() == "precious"
+
+
+def test_predict_checks_every_image_before_it_writes(
+    trained: tuple[Path, Path], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(folder / IMAGE)
+    output = tmp_path / "labelled"
+    assert run(["predict", str(trained[1] / "model.keras"), str(folder / "images"), "--output", str(output)]) == 2
+    assert str(IMAGE) in one_line(capsys)
+    assert not output.exists()
+
+
+def test_a_model_of_other_classes(trained: tuple[Path, Path], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "classes.txt").write_text("\n".join(f"thing {i}" for i in range(12)))
+    assert run(["evaluate", str(trained[1] / "model.keras"), "--data", str(folder)]) == 2
+    line = one_line(capsys)
+    assert "11 classes" in line and "12" in line

@@ -1,0 +1,149 @@
+"""What each command leaves behind, judged from its files and its exit status."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_segnet_cli.main import run
+
+SHELL = [sys.executable, "-m", "keras_segnet_cli"]
+
+
+def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*SHELL, *arguments], capture_output=True, text=True, timeout=300)
+
+
+def test_help_imports_no_framework() -> None:
+    names = ("tensorflow", "keras", "keras_segnet", "numpy", "cv2", "grain")
+    check = (
+        "import sys; from keras_segnet_cli.main import run; run(sys.argv[1:]); "
+        f"print([n for n in {names} if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", check, "train", "--help"], capture_output=True, text=True)
+    assert done.stdout.strip().endswith("[]")
+    assert "--batch-size" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "export", "predict", "demo"])
+def test_each_command_has_an_example_in_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "--help"]) == 0
+    assert f"Example: keras-segnet {command}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_version() -> None:
+    from importlib.metadata import version
+
+    done = shell("--version")
+    assert done.stdout == f"keras-segnet {version('keras-segnet')}\n"
+
+
+def test_train_writes_the_run_folder(trained: tuple[Path, Path]) -> None:
+    data, output = trained
+    config = json.loads((output / "config.json").read_text())
+    assert config["data"] == str(data) and config["epochs"] == 2 and config["input_size"] == [24, 32]
+    assert config["classes"]["names"] == [f"thing {i}" for i in range(11)]
+    rows = list(csv.DictReader((output / "metrics.csv").open()))
+    assert [float(row["epoch"]) for row in rows] == [1, 2]
+    assert {"loss", "val_loss", "val_global_accuracy", "val_class_average_accuracy", "val_mean_iou"} <= set(rows[0])
+    report = (output / "report.md").read_text()
+    assert "thing 10" in report and "mean IoU" in report
+    assert cv2.imread(str(output / "curves.png")) is not None
+    assert cv2.imread(str(output / "confusion_matrix.png")) is not None
+    overlays = sorted((output / "overlays").glob("*.png"))
+    assert overlays and all(f"overlays/{path.name}" in report for path in overlays)
+    assert cv2.imread(str(overlays[0])).shape == (48, 4 * 64, 3)  # image, truth, prediction, errors
+    assert not list(output.glob("*.partial*"))
+
+
+def test_model_is_that_of_the_best_validation_global_accuracy(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    data, output = trained
+    rows = list(csv.DictReader((output / "metrics.csv").open()))
+    best = max(float(row["val_global_accuracy"]) for row in rows)
+    import keras
+    from keras_segnet.metrics import GlobalAccuracy
+
+    from keras_segnet.data import evaluation_batches, folder
+
+    model = keras.models.load_model(output / "model.keras", compile=False)
+    model.compile(metrics=[GlobalAccuracy(11, 255)])
+    found = model.evaluate(evaluation_batches(folder(data, "val"), 4, (24, 32)), verbose=0, return_dict=True)
+    assert found["global_accuracy"] == pytest.approx(best, abs=1e-6)
+
+
+def exported(kind: str, trained: tuple[Path, Path], output: Path) -> Path:
+    data, run_folder = trained
+    path = output / ("model.tflite" if kind == "tflite" else "saved_model")
+    status = run(
+        ["export", str(run_folder / "model.keras"), "--format", kind, "--output", str(path), "--data", str(data)]
+    )
+    assert status == 0
+    return path
+
+
+@pytest.mark.parametrize("kind", ["keras", "tflite", "saved_model"])
+def test_evaluate_scores_every_kind_of_model_at_the_labels_own_resolution(
+    kind: str, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    data, run_folder = trained
+    model = run_folder / "model.keras" if kind == "keras" else exported(kind, trained, tmp_path)
+    scores = tmp_path / "scores.json"
+    assert run(["evaluate", str(model), "--data", str(data), "--split", "test", "--json", str(scores)]) == 0
+    found = json.loads(scores.read_text())
+
+    # The oracle: Keras's own prediction, resized bilinearly to the label, counted by hand.
+    import keras
+
+    from keras_segnet.data import folder
+
+    network = keras.models.load_model(run_folder / "model.keras", compile=False)
+    right = valid = 0
+    pixels = np.zeros(11, int)
+    for image, label in (lambda d: [d[i] for i in range(len(d))])(folder(data, "test")):
+        small = cv2.resize(image, (32, 24), interpolation=cv2.INTER_AREA)
+        probabilities = network.predict(small[None], verbose=0)[0]
+        prediction = cv2.resize(probabilities, (64, 48), interpolation=cv2.INTER_LINEAR).argmax(-1)
+        right += int(((prediction == label) & (label != 255)).sum())
+        valid += int((label != 255).sum())
+        pixels += np.bincount(label[label != 255], minlength=11)
+    assert found["global_accuracy"] == pytest.approx(right / valid, abs=2e-4)
+    assert set(found) == {"global_accuracy", "class_average_accuracy", "mean_iou", "classes"}
+    assert [found["classes"][f"thing {i}"]["pixels"] for i in range(11)] == pixels.tolist()
+    assert set(found["classes"]["thing 0"]) == {"accuracy", "iou", "pixels"}
+
+
+def test_predict_writes_a_mask_and_an_overlay_at_the_images_size(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    data, run_folder = trained
+    output = tmp_path / "labelled"
+    assert run(["predict", str(run_folder / "model.keras"), str(data / "images"), "--output", str(output)]) == 0
+    names = {path.stem for path in (data / "images").iterdir()}
+    assert {path.name for path in output.iterdir()} == {
+        f"{n}_{kind}.png" for n in names for kind in ("mask", "overlay")
+    }
+    mask = cv2.imread(str(output / "street0_mask.png"), cv2.IMREAD_UNCHANGED)
+    assert mask.shape == (48, 64) and mask.dtype == np.uint8 and mask.max() < 11
+    assert cv2.imread(str(output / "street0_overlay.png")).shape == (48, 64, 3)
+
+
+def test_predict_takes_one_image_and_a_tflite_file(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    data, _ = trained
+    model = exported("tflite", trained, tmp_path)
+    image = data / "images" / "street3.png"
+    assert run(["predict", str(model), str(image), "--output", str(tmp_path / "one")]) == 0
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["street3_mask.png", "street3_overlay.png"]
+
+
+def test_the_screen_shows_our_own_lines_only(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    _, run_folder = trained
+    path = tmp_path / "model.tflite"
+    done = shell("export", str(run_folder / "model.keras"), "--format", "tflite", "--output", str(path))
+    assert done.returncode == 0 and path.is_file()
+    assert done.stderr == ""
+    assert done.stdout.startswith("No --data is given; comparing on drawn streets.\n")
+    assert "label agreement" in done.stdout and "CONV_2D 9" in done.stdout
+    assert "WARNING" not in done.stdout and "INFO" not in done.stdout

@@ -1,0 +1,115 @@
+"""A run that is killed, or stopped with Ctrl-C, goes on to the numbers of an unbroken one."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from streets_folder import write_folder
+
+EPOCHS = 4
+
+
+def start(data: Path, output: Path, *more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "keras_segnet_cli", "train", "--data", str(data), "--output", str(output), *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def settings() -> list[str]:
+    return [
+        "--model",
+        "segnet_basic",
+        "--width",
+        "0.05",
+        "--input-size",
+        "24x32",
+        "--epochs",
+        str(EPOCHS),
+        "--batch-size",
+        "4",
+        "--seed",
+        "3",
+    ]
+
+
+def wait_for_checkpoint_of(process: subprocess.Popen[str], output: Path, epoch: int) -> None:
+    """Waits until metrics.csv has the row of an epoch and its checkpoint has been written."""
+    metrics, checkpoint = output / "metrics.csv", output / "checkpoint.keras"
+    while process.poll() is None:
+        rows = metrics.read_text().count("\n") - 1 if metrics.is_file() else 0
+        if rows >= epoch and checkpoint.is_file() and checkpoint.stat().st_mtime >= metrics.stat().st_mtime:
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"the run ended by itself: {process.communicate()}")
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    base = tmp_path_factory.mktemp("unbroken")
+    data, output = write_folder(base / "data"), base / "run"
+    process = start(data, output, *settings())
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return data, output
+
+
+def assert_same_run(output: Path, unbroken: Path) -> None:
+    assert (output / "metrics.csv").read_text() == (unbroken / "metrics.csv").read_text()
+    ours, theirs = (keras.models.load_model(path / "model.keras", compile=False) for path in (output, unbroken))
+    for a, b in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_killed_run_resumes_to_the_same_numbers(unbroken: tuple[Path, Path], tmp_path: Path, epoch: int) -> None:
+    data, reference = unbroken
+    output = tmp_path / "run"
+    process = start(data, output, *settings())
+    wait_for_checkpoint_of(process, output, epoch)
+    process.kill()
+    process.communicate()
+    resumed = start(data, output, "--resume")
+    out, err = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0, err
+    assert f"of {EPOCHS}." in out and "Going on after epoch" in out
+    assert_same_run(output, reference)
+
+
+def test_rows_beyond_the_checkpoint_are_trained_again(unbroken: tuple[Path, Path], tmp_path: Path) -> None:
+    """A kill between metrics.csv and checkpoint.keras leaves a row too many, and a half-written file beside."""
+    data, reference = unbroken
+    output = tmp_path / "run"
+    process = start(data, output, *settings())
+    wait_for_checkpoint_of(process, output, 2)
+    process.kill()
+    process.communicate()
+    with (output / "metrics.csv").open("a") as file:
+        file.write((reference / "metrics.csv").read_text().splitlines()[-1] + "\n")
+    (output / "checkpoint.partial.keras").write_bytes(b"half a file")
+    resumed = start(data, output, "--resume")
+    _, err = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0, err
+    assert_same_run(output, reference)
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(unbroken: tuple[Path, Path], tmp_path: Path) -> None:
+    data, reference = unbroken
+    output = tmp_path / "run"
+    process = start(data, output, *settings())
+    wait_for_checkpoint_of(process, output, 1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert err.splitlines() == [f"keras-segnet: stopped. Go on with: keras-segnet train --resume --output {output}"]
+    resumed = start(data, output, "--resume")
+    _, err = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0, err
+    assert_same_run(output, reference)

@@ -1,0 +1,170 @@
+"""CamVid's published layout, a folder of one's own, and drawn streets."""
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_segnet import data
+from keras_segnet.data.camvid import CONTENT_SHA256, content_sha256, read_list
+from keras_segnet.data.images import read_image, read_label, refuse_damaged, resize_label, write_png
+from keras_segnet.errors import InputError
+
+PAIR = (np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3), (np.arange(48) % 3).astype(np.uint8).reshape(6, 8))
+
+
+def write_pair(image: Path, label: Path) -> None:
+    for path, array in ((image, PAIR[0][..., ::-1]), (label, PAIR[1])):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), array)
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """CamVid's layout with the absolute paths of somebody else's machine, Windows's among them."""
+    for split in ("train", "val", "test"):
+        write_pair(tmp_path / split / "a.png", tmp_path / f"{split}annot" / "a.png")
+    (tmp_path / "train.txt").write_text("/SegNet/CamVid/train/a.png /SegNet/CamVid/trainannot/a.png\n\n")
+    (tmp_path / "val.txt").write_text("C:\\SegNet\\val\\a.png\tC:\\SegNet\\valannot\\a.png")
+    (tmp_path / "test.txt").write_text("test/a.png testannot/a.png\r\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_lists_with_somebodys_absolute_paths(published: Path, split: str) -> None:
+    dataset = data.camvid(published, split)
+    assert len(dataset) == 1
+    np.testing.assert_array_equal(dataset[0].image, PAIR[0])
+    np.testing.assert_array_equal(dataset[0].label, PAIR[1])
+    assert dataset.pairs[0] == (published / split / "a.png", published / f"{split}annot" / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("train/a.png", "line 1: 'train/a.png' is not an image path and a label path"),
+        ("train/a.png trainannot/a.png\na b c", "line 2"),
+        ("train/b.png trainannot/a.png", "the image train/b.png was not found"),
+        ("train/a.png ../../trainannot/zz.png", "the label ../../trainannot/zz.png was not found"),
+        ("\n \n", "empty split"),
+    ],
+)
+def test_faulty_lists(published: Path, content: str, expected: str) -> None:
+    (published / "train.txt").write_text(content)
+    with pytest.raises(InputError, match=re.escape(expected)):
+        data.camvid(published)
+
+
+def test_missing_list_folder_and_split(published: Path) -> None:
+    (published / "val.txt").unlink()
+    for arguments, name in (((published, "val"), "val.txt"), ((published / "no",), "no"), ((published, "all"), "all")):
+        with pytest.raises(InputError, match=re.escape(name)):
+            data.camvid(*arguments)
+
+
+def test_a_binary_list_is_refused(published: Path) -> None:
+    (published / "train.txt").write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(InputError, match=r"train\.txt"):
+        read_list(published / "train.txt")
+
+
+def test_the_real_camvid(camvid_folder: Path) -> None:
+    assert [len(data.camvid(camvid_folder, split)) for split in ("train", "val", "test")] == [367, 101, 233]
+    example = data.camvid(camvid_folder, "test").check(0)
+    assert example.image.shape == (360, 480, 3) and example.label.shape == (360, 480)
+    assert content_sha256(camvid_folder) == CONTENT_SHA256
+
+
+def own_folder(root: Path, count: int, values: int = 3) -> Path:
+    for i in range(count):
+        write_pair(root / "images" / f"{i:02}.png", root / "labels" / f"{i:02}.png")
+    return root
+
+
+def test_a_folder_is_dealt_out_by_seed_without_overlap(tmp_path: Path) -> None:
+    root = own_folder(tmp_path, 20)
+    parts = {split: {p[0].stem for p in data.folder(root, split).pairs} for split in ("train", "val", "test", "all")}
+    assert [len(parts[split]) for split in ("train", "val", "test", "all")] == [14, 3, 3, 20]
+    assert parts["train"] | parts["val"] | parts["test"] == parts["all"]
+    again = {p[0].stem for p in data.folder(root, "val").pairs}
+    other = {p[0].stem for p in data.folder(root, "val", seed=1).pairs}
+    assert again == parts["val"] != other
+
+
+def test_a_folder_follows_its_lists(tmp_path: Path) -> None:
+    root = own_folder(tmp_path, 4)
+    for split, names in (("train", "00\n02.png\n"), ("val", "01"), ("test", "03")):
+        (root / f"{split}.txt").write_text(names)
+    assert [p[0].name for p in data.folder(root).pairs] == ["00.png", "02.png"]
+    assert data.available_splits(str(root)) == ["train", "val", "test"]
+    (root / "test.txt").unlink()
+    assert data.available_splits(str(root)) == ["train", "val"]
+    with pytest.raises(InputError, match=r"test\.txt"):
+        data.folder(root, "test")
+
+
+def test_the_number_of_classes_of_a_folder(tmp_path: Path) -> None:
+    root = own_folder(tmp_path, 3)
+    assert len(data.folder(root).classes) == 3  # The labels hold 0, 1, 2.
+    assert len(data.folder(root, num_classes=11).classes) == 11
+    assert data.folder(root, num_classes=11).classes.names[0] == "Sky"
+    (root / "classes.txt").write_text("field\nweed\nsoil\nstone\n")
+    assert data.folder(root).classes.names == ("field", "weed", "soil", "stone")
+    assert len(set(data.folder(root, num_classes=4).classes.colours)) == 4
+    with pytest.raises(InputError, match="4 class names for 5"):
+        data.folder(root, num_classes=5)
+
+
+def test_ignored_pixels_of_a_folder(tmp_path: Path) -> None:
+    root = own_folder(tmp_path, 3)
+    assert len(data.folder(root, ignore_class=2).classes) == 2
+    dataset = data.folder(root, "all", num_classes=2, ignore_class=2)
+    assert data.count_classes(dataset).pixels.tolist() == [48, 48, 48]
+    with pytest.raises(InputError, match=r"label value 2; allowed are 0 to 1, or 255"):
+        data.folder(root, num_classes=2).check(0)
+
+
+def test_open_dataset_tells_the_kinds_apart(tmp_path: Path, published: Path) -> None:
+    assert isinstance(data.open_dataset(str(own_folder(tmp_path / "own", 3)), "val"), data.FileDataset)
+    assert data.open_dataset(str(published), "val").name == "camvid val"
+    assert data.open_dataset("streets", "test").name == "streets test"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="neither"):
+        data.open_dataset(str(tmp_path / "empty"), "train")
+
+
+def test_drawn_streets_share_no_scene_and_follow_the_seed() -> None:
+    sets = [data.street_scenes(split, 3, (24, 32), seed) for split in ("train", "val", "test") for seed in (0, 1)]
+    images = [dataset[i].image.tobytes() for dataset in sets for i in range(3)]
+    assert len(set(images)) == len(images)
+    assert data.street_scenes("val", 3, (24, 32), 1)[2].image.tobytes() == images[3 * 3 + 2]
+    assert len(data.street_scenes()) == 200 and data.street_scenes()[0].image.shape == (180, 240, 3)
+    for arguments in (("dusk",), ("train", 0), ("train", 3, (24, 32), -1)):
+        with pytest.raises(InputError):
+            data.street_scenes(*arguments)
+
+
+def test_images_are_rgb_and_damage_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "red.jpg"
+    cv2.imwrite(str(path), np.full((40, 40, 3), (0, 0, 255), np.uint8))
+    assert read_image(path)[20, 20].tolist()[0] > 240
+    path.write_bytes(path.read_bytes()[:-30])  # OpenCV alone would fill the rest with grey.
+    with pytest.raises(InputError, match=r"red\.jpg is a damaged image"):
+        refuse_damaged(path)
+    with pytest.raises(InputError, match="does not exist"):
+        read_label(tmp_path / "none.png")
+
+
+def test_write_png_leaves_no_partial_file(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", PAIR[0])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), PAIR[0])
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_label_is_resized_to_the_nearest_value() -> None:
+    label = np.array([[3, 7], [9, 1]], np.uint8)
+    expected = np.kron(label, np.ones((3, 2), np.uint8))
+    np.testing.assert_array_equal(resize_label(label, (6, 4)), expected)
+    np.testing.assert_array_equal(resize_label(expected, (2, 2)), label)

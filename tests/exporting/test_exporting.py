@@ -1,0 +1,226 @@
+"""Exported files: what is in them, that they give the model's labels, and that the gate refuses those that do not."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_segnet import build_segnet, build_segnet_basic
+from keras_segnet.errors import InputError
+from keras_segnet.exporting import ParityError, parity, tflite, to_saved_model, to_tflite
+from keras_segnet.inference import load_segmenter
+from keras_segnet.layers import MaxUnpooling2D
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 45, 61, 3), np.uint8)
+
+
+def settled(model: keras.Model) -> keras.Model:
+    """Moves batch statistics and biases away from where they start, so that folding them is put to the test."""
+    generator = np.random.default_rng(1)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            count = layer.gamma.shape[0]
+            layer.set_weights(
+                [
+                    generator.uniform(0.5, 1.5, count),
+                    generator.normal(0, 0.3, count),
+                    generator.normal(0, 0.3, count),
+                    generator.uniform(0.5, 2.0, count),
+                ]
+            )
+    return model
+
+
+@pytest.fixture(scope="module")
+def odd_segnet() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return settled(build_segnet(11, (45, 61, 3), width=0.0625))
+
+
+@pytest.fixture(scope="module")
+def dynamic_basic() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return settled(build_segnet_basic(11, (None, None, 3), width=0.0625))
+
+
+def test_a_tflite_file_holds_builtin_ops_only_and_runs_in_the_stock_interpreter(
+    odd_segnet: keras.Model, tmp_path: Path
+) -> None:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    report = to_tflite(odd_segnet, tmp_path / "model.tflite", images=IMAGES)
+    assert report.label_agreement >= 0.999 and report.largest_difference < 1e-3
+    assert report.ops["CONV_2D"] == 26
+    assert not any(name.startswith("Flex") or name == "CUSTOM" for name in report.ops)
+    assert report.size == (tmp_path / "model.tflite").stat().st_size
+
+    # Without any delegate the stock kernels alone have to know every op.
+    interpreter = Interpreter(
+        str(tmp_path / "model.tflite"), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    )
+    interpreter.allocate_tensors()
+    (details,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
+    assert details["shape"].tolist() == [1, 45, 61, 3] and details["dtype"] == np.float32
+    assert details["shape_signature"].tolist() == [1, 45, 61, 3]
+    for image in IMAGES:
+        interpreter.set_tensor(details["index"], image[None].astype(np.float32))
+        interpreter.invoke()
+        np.testing.assert_allclose(
+            interpreter.get_tensor(out["index"]), odd_segnet.predict(image[None], verbose=0), atol=1e-4
+        )
+
+
+def test_batch_normalisation_is_folded_into_the_convolutions(odd_segnet: keras.Model, tmp_path: Path) -> None:
+    report = to_tflite(odd_segnet, tmp_path / "model.tflite", images=IMAGES)
+    assert report.ops.get("MUL", 0) + report.ops.get("ADD", 0) <= 2  # Of the colours.
+    assert "VAR_HANDLE" not in report.ops
+
+
+def test_a_model_of_any_size_needs_one_for_tflite(dynamic_basic: keras.Model, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="input_size"):
+        to_tflite(dynamic_basic, tmp_path / "model.tflite")
+    assert not list(tmp_path.iterdir())
+    report = to_tflite(dynamic_basic, tmp_path / "model.tflite", input_size=(30, 37), images=IMAGES)
+    assert report.label_agreement >= 0.999
+    assert load_segmenter(tmp_path / "model.tflite").input_size == (30, 37)
+
+
+def test_a_saved_model_runs_without_this_library_at_any_size_and_batch(
+    dynamic_basic: keras.Model, tmp_path: Path
+) -> None:
+    report = to_saved_model(dynamic_basic, tmp_path / "saved", images=IMAGES)
+    assert report.label_agreement == 1.0
+    np.save(tmp_path / "images.npy", IMAGES)
+    program = f"""
+import sys, json, numpy as np, tensorflow as tf
+model = tf.saved_model.load({str(tmp_path / "saved")!r})
+images = np.load({str(tmp_path / "images.npy")!r})
+found = model.signatures["serving_default"](image=tf.constant(images, tf.float32))
+same = model.signatures["serving_uint8"](image=tf.constant(images))
+np.save({str(tmp_path / "probabilities.npy")!r}, found["probabilities"])
+assert (found["class_map"].numpy() == found["probabilities"].numpy().argmax(-1)).all()
+assert (same["probabilities"].numpy() == found["probabilities"].numpy()).all()
+small = model.signatures["serving_default"](image=tf.zeros((1, 7, 5, 3)))
+print(json.dumps([small["class_map"].shape.as_list(), [m for m in sys.modules if m.startswith("keras_segnet")]]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [[1, 7, 5], []]
+    expected = dynamic_basic.predict(IMAGES, verbose=0)
+    np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), expected, atol=1e-5)
+
+
+def test_what_is_there_already_is_left_alone(odd_segnet: keras.Model, tmp_path: Path) -> None:
+    (tmp_path / "model.tflite").write_text("precious")
+    (tmp_path / "saved").mkdir()
+    for export, name in ((to_tflite, "model.tflite"), (to_saved_model, "saved")):
+        with pytest.raises(InputError, match="exists already"):
+            export(odd_segnet, tmp_path / name)
+        with pytest.raises(InputError, match="not a folder"):
+            export(odd_segnet, tmp_path / "nowhere" / name)
+    assert (tmp_path / "model.tflite").read_text() == "precious"
+    assert not list((tmp_path / "saved").iterdir())
+
+
+def plant_shift(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unpooling writes one pixel to the right."""
+    import tensorflow as tf
+
+    honest = MaxUnpooling2D.call
+    monkeypatch.setattr(MaxUnpooling2D, "call", lambda *a, **k: tf.roll(honest(*a, **k), 1, axis=2))
+
+
+def plant_wrong_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unpooling always writes into the first place of a window."""
+    honest = MaxUnpooling2D.call
+    monkeypatch.setattr(
+        MaxUnpooling2D, "call", lambda self, u, i, like=None: honest(self, u, keras.ops.zeros_like(i), like=like)
+    )
+
+
+def plant_nan(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = MaxUnpooling2D.call
+    monkeypatch.setattr(MaxUnpooling2D, "call", lambda *a, **k: honest(*a, **k) * float("nan"))
+
+
+def plant_crop_on_the_wrong_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An odd size is cut off at the start instead of the end."""
+    from keras_segnet.layers import window_encoding
+
+    honest = window_encoding._fit
+
+    def wrong(x: object, height: int, width: int, top: int, left: int, fill: float) -> object:
+        return honest(x, height, width, top - (x.shape[1] > height), left - (x.shape[2] > width), fill)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(window_encoding, "_fit", wrong)
+
+
+@pytest.mark.parametrize("plant", [plant_shift, plant_wrong_place, plant_nan, plant_crop_on_the_wrong_side])
+def test_the_gate_refuses_a_faulty_graph_and_leaves_no_file(
+    plant: Callable[[pytest.MonkeyPatch], None],
+    odd_segnet: keras.Model,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    honest_convert = tflite._convert
+    odd_segnet.predict(IMAGES[:1], verbose=0)  # The reference is traced before the fault is planted.
+
+    def convert(*arguments: object) -> bytes:
+        with monkeypatch.context() as patch:
+            plant(patch)
+            return honest_convert(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tflite, "_convert", convert)
+    with pytest.raises(ParityError, match="was not written") as refusal:
+        to_tflite(odd_segnet, tmp_path / "model.tflite", images=IMAGES)
+    assert refusal.value.report.label_agreement < parity.LEAST_AGREEMENT
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_ends_with_status_1_when_the_gate_fails(
+    odd_segnet: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from keras_segnet_cli.main import run
+
+    odd_segnet.save(tmp_path / "model.keras")
+    monkeypatch.setattr(parity, "LEAST_AGREEMENT", 1.1)
+    for kind in ("tflite", "saved_model"):
+        output = tmp_path / f"out.{kind}"
+        assert run(["export", str(tmp_path / "model.keras"), "--format", kind, "--output", str(output)]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert str(output) in line and "was not written" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_an_interrupted_export_leaves_nothing(
+    odd_segnet: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parity, "compare", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        to_tflite(odd_segnet, tmp_path / "model.tflite", images=IMAGES)
+    assert not list(tmp_path.iterdir())
+
+
+def test_compare_counts_pixels_and_differences() -> None:
+    class Fixed:
+        num_classes, input_size = 2, (1, 4)
+
+        def __init__(self, probabilities: list[float]) -> None:
+            first = np.array(probabilities, np.float32)
+            self.output = np.stack([first, 1 - first], axis=-1)[None, None]
+
+        def run(self, images: np.ndarray) -> np.ndarray:
+            return self.output
+
+    image = np.zeros((1, 4, 3), np.uint8)
+    ours, theirs = Fixed([0.9, 0.8, 0.3, 0.6]), Fixed([0.9, 0.7, 0.6, 0.6])
+    agreement, difference = parity.compare(ours, theirs, [image])  # type: ignore[arg-type]
+    assert agreement == 0.75 and difference == pytest.approx(0.3)

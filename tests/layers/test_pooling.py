@@ -1,0 +1,604 @@
+import contextlib
+import functools
+import subprocess
+import sys
+from typing import NamedTuple
+
+import keras
+import ml_dtypes
+import numpy as np
+import oracles
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D, portable_indices
+
+SIZES = ((1, 1), (1, 2), (2, 1), (2, 2), (1, 7), (4, 6), (3, 3), (5, 4), (6, 6), (7, 5), (11, 13))
+FEW_SIZES = ((1, 2), (6, 6), (7, 5))
+POOL_SIZES = ((1, 1), (2, 2), (3, 3), (2, 3))
+PADDINGS = ("same", "valid")
+EAGER_AND_GRAPH = ("eager", "graph")
+WINDOW_INT8 = ("dynamic", "xla", "xla_dynamic")
+PORTABLE = ("portable_eager", "portable_graph", "portable_dynamic")
+MODES = EAGER_AND_GRAPH + WINDOW_INT8 + PORTABLE
+
+every_mode = pytest.mark.parametrize("mode", MODES)
+every_padding = pytest.mark.parametrize("padding", PADDINGS)
+every_pool_size = pytest.mark.parametrize("pool_size", POOL_SIZES, ids="x".join("%d" for _ in range(2)).__mod__)
+
+
+# How a function is run.
+
+
+def traced(mode, function, *examples):
+    """`function` made ready to run on arrays like the examples (nested as they come) in one of TensorFlow's ways."""
+
+    def signature(array):
+        free = "dynamic" in mode and np.ndim(array) == 4
+        return tf.TensorSpec((None, None, None, array.shape[-1]) if free else array.shape, array.dtype)
+
+    if "eager" not in mode:
+        spec = tf.nest.map_structure(signature, examples)
+        function = tf.function(function, jit_compile="xla" in mode, input_signature=spec)
+
+    def run_it(*arrays):
+        tensors = tf.nest.map_structure(tf.convert_to_tensor, arrays)
+        with portable_indices() if "portable" in mode else contextlib.nullcontext():
+            return tf.nest.map_structure(lambda tensor: tensor.numpy(), function(*tensors))
+
+    return run_it
+
+
+def run(mode, function, *arrays):
+    return traced(mode, function, *arrays)(*arrays)
+
+
+def expected_index_dtype(mode, whole_windows):
+    if mode in PORTABLE:
+        return "float32"
+    return "int64" if mode in EAGER_AND_GRAPH and whole_windows else "int8"
+
+
+def fills_whole_windows(size, pool_size):
+    return size[0] % pool_size[0] == 0 and size[1] % pool_size[1] == 0
+
+
+# What there is to pool: ties, equal values, signed zeros, minus infinity, NaN.
+
+
+def awkward_map(size, batch, channels, seed=0):
+    random = np.random.default_rng([*size, batch, channels, seed])
+    kinds = (
+        lambda: random.choice([-1.0, 0.0, 1.0], size),
+        lambda: random.choice([0.0, -0.0], size),
+        lambda: random.normal(size=size),
+        lambda: random.choice([-np.inf, -np.inf, 2.0], size),
+        lambda: random.choice([np.nan, -np.inf, 1.0, 3.0], size),
+        lambda: np.full(size, -np.inf),
+        lambda: np.full(size, 5.0),
+    )
+    maps = [kinds[(i + sum(size) + seed) % len(kinds)]() for i in range(batch * channels)]
+    return np.moveaxis(np.reshape(maps, (batch, channels, *size)), 1, -1).astype("float32")
+
+
+class Outcome(NamedTuple):
+    pooled: np.ndarray
+    indices: np.ndarray
+    unpooled: np.ndarray
+    pooled_gradient: np.ndarray
+    unpooled_gradient: np.ndarray
+
+
+class Case(NamedTuple):
+    x: np.ndarray
+    updates: np.ndarray
+    upstream_of_pooled: np.ndarray
+    upstream_of_unpooled: np.ndarray
+
+
+def make_case(x, pool_size, strides, padding):
+    """`x`, and random values of which every pooled size and map is made."""
+    random = np.random.default_rng(x.size)
+    pooled_shape = oracles.max_pool(x, pool_size, strides, padding)[0].shape
+
+    def draw(shape):
+        return random.integers(-9, 10, shape).astype(x.dtype)
+
+    return Case(x, draw(pooled_shape), draw(pooled_shape), draw(x.shape))
+
+
+def pool_and_unpool(pooling, unpooling, case):
+    """The outcome of both layers on a case, gradients included."""
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([case.x, case.updates])
+        pooled, indices = pooling(case.x)
+        unpooled = unpooling(case.updates, indices, like=case.x)
+    return Outcome(
+        pooled,
+        indices,
+        unpooled,
+        tape.gradient(pooled, case.x, case.upstream_of_pooled),
+        tape.gradient(unpooled, case.updates, case.upstream_of_unpooled),
+    )
+
+
+def expected_outcome(case, pool_size, strides, padding, index_dtype):
+    pooled, codes, positions = oracles.max_pool(case.x, pool_size, strides, padding)
+    size = case.x.shape[1:3]
+    return Outcome(
+        pooled,
+        (positions if index_dtype == "int64" else codes).astype(index_dtype),
+        oracles.scatter(case.updates, positions, size),
+        oracles.scatter(case.upstream_of_pooled, positions, size),
+        oracles.gather(case.upstream_of_unpooled, positions),
+    )
+
+
+def assert_equal(actual, expected, message=""):
+    assert actual.dtype == expected.dtype
+    if actual.dtype == ml_dtypes.bfloat16:
+        # NumPy knows no NaN of bfloat16.
+        actual, expected = actual.astype("float32"), expected.astype("float32")
+    np.testing.assert_array_equal(actual, expected, err_msg=message, strict=True)
+
+
+@functools.cache
+def outcomes(mode, pool_size, padding):
+    """Pairs of actual and expected outcome for many sizes. Those that need a trace each are few."""
+    pooling, unpooling = MaxPoolingWithArgmax2D(pool_size, padding=padding), MaxUnpooling2D(pool_size, padding=padding)
+    sizes = SIZES if "eager" in mode or mode in ("dynamic", "portable_dynamic") else FEW_SIZES
+    if "xla" in mode and pool_size == (2, 3) and padding == "valid":
+        sizes = sizes[1:]  # XLA has no gradient of slicing nothing, which is what a map smaller than a window comes to.
+    maps = [
+        awkward_map(size, batch=1 + i % 3, channels=3 if "dynamic" in mode else 1 + i % 4)
+        for i, size in enumerate(sizes)
+    ]
+    cases = [make_case(x, pool_size, pool_size, padding) for x in maps]
+    if "dynamic" in mode:
+        function = traced(mode, lambda *case: pool_and_unpool(pooling, unpooling, Case(*case)), *cases[0])
+        actual = [function(*case) for case in cases]
+    else:
+        actual = run(mode, lambda cases: [pool_and_unpool(pooling, unpooling, case) for case in cases], cases)
+    expected = [
+        expected_outcome(
+            case,
+            pool_size,
+            pool_size,
+            padding,
+            expected_index_dtype(mode, fills_whole_windows(case.x.shape[1:3], pool_size)),
+        )
+        for case in cases
+    ]
+    return list(zip(actual, expected, strict=True))
+
+
+def assert_outcomes_equal(field, mode, pool_size, padding):
+    for actual, expected in outcomes(mode, pool_size, padding):
+        assert_equal(getattr(actual, field), getattr(expected, field), f"map of {expected.unpooled.shape}")
+
+
+@every_mode
+@every_padding
+@every_pool_size
+def test_pooled_is_the_first_maximum_of_each_window(mode, padding, pool_size):
+    assert_outcomes_equal("pooled", mode, pool_size, padding)
+
+
+@every_mode
+@every_padding
+@every_pool_size
+def test_indices_name_the_first_maximum_in_the_documented_encoding(mode, padding, pool_size):
+    assert_outcomes_equal("indices", mode, pool_size, padding)
+
+
+@every_mode
+@every_padding
+@every_pool_size
+def test_unpooling_puts_any_values_where_the_maxima_were(mode, padding, pool_size):
+    assert_outcomes_equal("unpooled", mode, pool_size, padding)
+
+
+@every_mode
+@every_padding
+@every_pool_size
+def test_gradient_of_pooling_goes_to_the_first_maximum(mode, padding, pool_size):
+    assert_outcomes_equal("pooled_gradient", mode, pool_size, padding)
+
+
+@every_mode
+@every_padding
+@every_pool_size
+def test_gradient_of_unpooling_comes_from_where_the_maxima_were(mode, padding, pool_size):
+    assert_outcomes_equal("unpooled_gradient", mode, pool_size, padding)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("size", [(4, 6), (5, 3)], ids=["whole", "odd"])
+def test_other_precisions_give_the_same_answer(mode, dtype, size):
+    pooling, unpooling = MaxPoolingWithArgmax2D(dtype=dtype), MaxUnpooling2D(dtype=dtype)
+    x = awkward_map(size, batch=2, channels=3).astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    case = make_case(x, (2, 2), (2, 2), "same")
+    actual = run(mode, lambda case: pool_and_unpool(pooling, unpooling, case), case)
+    expected = expected_outcome(case, (2, 2), (2, 2), "same", expected_index_dtype(mode, size == (4, 6)))
+    for one, other in zip(actual, expected, strict=True):
+        assert_equal(one, other)
+
+
+def test_signed_zeros_tie_so_the_first_one_is_pooled():
+    x = np.array([[-0.0, 0.0], [0.0, 0.0]], "float32").reshape(1, 2, 2, 1)
+    for mode in MODES:
+        pooled, _ = run(mode, MaxPoolingWithArgmax2D(), x)
+        assert np.signbit(pooled).all(), mode
+
+
+def test_a_hand_written_answer():
+    x = np.array([[1, 5, 2], [5, 2, 7], [0, 3, 3]], "float32").reshape(1, 3, 3, 1)
+    pooled, codes = MaxPoolingWithArgmax2D()(x)
+    assert pooled.numpy().reshape(2, 2).tolist() == [[5, 7], [3, 3]]
+    assert codes.numpy().reshape(2, 2).tolist() == [[1, 2], [1, 0]]
+    unpooled = MaxUnpooling2D()(np.array([10, 20, 30, 40], "float32").reshape(1, 2, 2, 1), codes, like=x)
+    assert unpooled.numpy().reshape(3, 3).tolist() == [[0, 10, 0], [0, 0, 20], [0, 30, 40]]
+
+
+def test_a_nan_wins_only_as_the_first_member():
+    first = np.array([np.nan, 1, 2, 3], "float32").reshape(1, 2, 2, 1)
+    later = np.array([0, 1, np.nan, -3], "float32").reshape(1, 2, 2, 1)
+    for mode in MODES:
+        assert np.isnan(run(mode, MaxPoolingWithArgmax2D(), first)[0]).all(), mode
+        assert run(mode, MaxPoolingWithArgmax2D(), later)[0].item() == 1, mode
+
+
+# Random cases, many in one trace.
+
+VALUES = st.sampled_from([-1.0, 0.0, 1.0, -0.0, -np.inf, np.nan, 2.5])
+
+
+ANY_SIZE = st.tuples(st.integers(1, 9), st.integers(1, 9))
+
+
+@st.composite
+def maps(draw, sizes=ANY_SIZE, batches=(1, 3), channels=(1, 4)):
+    height, width = draw(sizes)
+    shape = (draw(st.integers(*batches)), height, width, draw(st.integers(*channels)))
+    values = draw(st.lists(VALUES, min_size=1, max_size=40))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    return random.choice(np.array(values, "float32"), shape)
+
+
+def assert_equals_oracle(actual, case, pool_size, strides, padding):
+    index_dtype = str(actual.indices.dtype)
+    for one, other in zip(actual, expected_outcome(case, pool_size, strides, padding, index_dtype), strict=True):
+        assert_equal(one, other)
+
+
+@pytest.mark.parametrize("mode", ["eager", "portable_eager"])
+@settings(max_examples=40)
+@given(x=maps(), pool_size=st.tuples(st.integers(1, 4), st.integers(1, 4)), padding=st.sampled_from(PADDINGS))
+def test_random_geometries(mode, x, pool_size, padding):
+    case = make_case(x, pool_size, pool_size, padding)
+    pooling, unpooling = MaxPoolingWithArgmax2D(pool_size, padding=padding), MaxUnpooling2D(pool_size, padding=padding)
+    actual = run(mode, lambda case: pool_and_unpool(pooling, unpooling, case), case)
+    assert_equals_oracle(actual, case, pool_size, pool_size, padding)
+
+
+@functools.cache
+def pooling_traced(mode, shape):
+    pooling, unpooling = MaxPoolingWithArgmax2D(), MaxUnpooling2D()
+    example = make_case(np.zeros(shape, "float32"), (2, 2), (2, 2), "same")
+    return traced(mode, lambda *case: pool_and_unpool(pooling, unpooling, Case(*case)), *example)
+
+
+@pytest.mark.parametrize(
+    ("mode", "shape"),
+    [("graph", (2, 6, 4, 3)), ("xla", (2, 6, 4, 3)), ("xla", (1, 5, 7, 2)), ("dynamic", (1, 1, 1, 3))],
+)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_random_values_in_compiled_functions(mode, shape, data):
+    batch, height, width, channels = shape
+    sizes = ANY_SIZE if mode == "dynamic" else st.just((height, width))
+    batches = (1, 3) if mode == "dynamic" else (batch, batch)
+    case = make_case(data.draw(maps(sizes, batches, (channels, channels))), (2, 2), (2, 2), "same")
+    actual = pooling_traced(mode, shape)(*case)
+    assert_equals_oracle(actual, case, (2, 2), (2, 2), "same")
+
+
+# Encodings.
+
+
+@every_padding
+@every_pool_size
+def test_the_flat_encoding_is_what_tensorflow_gives(padding, pool_size):
+    size = (3 * pool_size[0], 2 * pool_size[1])
+    x = awkward_map(size, batch=3, channels=4)
+    pooled, indices = MaxPoolingWithArgmax2D(pool_size, padding=padding)(x)
+    theirs, positions = tf.nn.max_pool_with_argmax(x, pool_size, pool_size, padding.upper())
+    assert_equal(indices.numpy(), positions.numpy())
+    assert_equal(pooled.numpy(), theirs.numpy())
+
+
+def test_codes_mean_the_same_inside_and_outside_of_portable_indices():
+    x = awkward_map((5, 7), batch=2, channels=3)
+    pooled, codes = MaxPoolingWithArgmax2D()(x)
+    updates = np.arange(1, 1 + pooled.numpy().size, dtype="float32").reshape(pooled.shape)
+    outside = MaxUnpooling2D()(updates, codes, like=x)
+    with portable_indices():
+        inside = MaxUnpooling2D()(updates, codes, like=x)
+    assert codes.dtype == tf.int8
+    assert_equal(inside.numpy(), outside.numpy())
+
+
+def test_portable_indices_end_with_their_context_even_after_an_error():
+    x = awkward_map((4, 4), batch=1, channels=1)
+    with pytest.raises(RuntimeError), portable_indices():
+        raise RuntimeError
+    assert MaxPoolingWithArgmax2D()(x)[1].dtype == tf.int64
+
+
+@every_mode
+@every_padding
+@every_pool_size
+def test_without_like_the_result_is_the_size_that_the_windows_cover(mode, padding, pool_size):
+    size = (3 * pool_size[0], 2 * pool_size[1])
+    x = awkward_map(size, batch=2, channels=2)
+    updates = np.arange(24, dtype="float32").reshape(2, 3, 2, 2)
+
+    def function(x, updates):
+        _, indices = MaxPoolingWithArgmax2D(pool_size, padding=padding)(x)
+        return MaxUnpooling2D(pool_size, padding=padding)(updates, indices)
+
+    positions = oracles.max_pool(x, pool_size, pool_size, padding)[2]
+    assert_equal(run(mode, function, x, updates), oracles.scatter(updates, positions, size))
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode not in PORTABLE])
+@pytest.mark.parametrize("dtype", ["int64", "int32"])
+@every_padding
+@pytest.mark.parametrize("size", [(5, 7), (3, 8), (4, 6)])
+def test_a_mask_of_tensorflow_unpools_at_any_size(mode, dtype, padding, size):
+    x = awkward_map(size, batch=3, channels=4)
+    _, mask = tf.nn.max_pool_with_argmax(x, 2, 2, padding.upper(), output_dtype=dtype)
+    updates = np.arange(1, 1 + mask.numpy().size, dtype="float32").reshape(mask.shape)
+    upstream = np.arange(x.size, dtype="float32").reshape(x.shape)
+
+    def function(updates, mask, like, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch(updates)
+            unpooled = MaxUnpooling2D(padding=padding)(updates, mask, like=like)
+        return unpooled, tape.gradient(unpooled, updates, upstream)
+
+    unpooled, gradient = run(mode, function, updates, mask.numpy(), x, upstream)
+    assert_equal(unpooled, oracles.scatter(updates, mask.numpy(), size))
+    assert_equal(gradient, oracles.gather(upstream, mask.numpy()))
+
+
+# Overlapping windows.
+
+
+@pytest.mark.parametrize("mode", EAGER_AND_GRAPH)
+@pytest.mark.parametrize(
+    ("pool_size", "strides", "padding", "size"),
+    [
+        ((3, 3), (1, 1), "same", (5, 4)),
+        ((3, 3), (2, 2), "same", (6, 4)),
+        ((3, 3), (1, 1), "valid", (5, 4)),
+        ((3, 3), (2, 2), "valid", (7, 5)),
+        ((3, 2), (1, 2), "same", (5, 6)),
+    ],
+)
+def test_overlapping_windows_add_up_where_their_maxima_meet(mode, pool_size, strides, padding, size):
+    pooling = MaxPoolingWithArgmax2D(pool_size, strides, padding)
+    unpooling = MaxUnpooling2D(pool_size, strides, padding)
+    case = make_case(awkward_map(size, batch=2, channels=3), pool_size, strides, padding)
+    actual = run(mode, lambda case: pool_and_unpool(pooling, unpooling, case), case)
+    for one, other in zip(actual, expected_outcome(case, pool_size, strides, padding, "int64"), strict=True):
+        assert_equal(one, other)
+
+
+@pytest.mark.parametrize("mode", [*WINDOW_INT8, *PORTABLE])
+@pytest.mark.parametrize("strides", [1, 2])
+def test_overlapping_windows_are_refused_where_tensorflows_kernels_do_not_run(mode, strides):
+    with pytest.raises(NotImplementedError, match="overlapping windows"):
+        run(mode, MaxPoolingWithArgmax2D(3, strides), awkward_map((6, 6), batch=1, channels=1))
+
+
+def test_overlapping_windows_are_refused_where_they_do_not_fill_the_map():
+    with pytest.raises(NotImplementedError, match="overlapping windows"):
+        MaxPoolingWithArgmax2D(3, 2)(awkward_map((5, 5), batch=1, channels=1))
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize("layer", [MaxPoolingWithArgmax2D, MaxUnpooling2D])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"pool_size": 0}, "pool_size must be"),
+        ({"pool_size": (2, -1)}, "pool_size must be"),
+        ({"pool_size": (2, 2, 2)}, "pool_size must be"),
+        ({"pool_size": 2.0}, "pool_size must be"),
+        ({"pool_size": None}, "pool_size must be"),
+        ({"strides": 0}, "strides must be"),
+        ({"strides": 3}, "strides must not exceed pool_size"),
+        ({"pool_size": (3, 2), "strides": (1, 3)}, "strides must not exceed pool_size"),
+        ({"padding": "full"}, "padding must be"),
+        ({"data_format": "channels_first"}, "data_format must be"),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(layer, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        layer(**arguments)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (1, 4, 4), (1, 1, 4, 4, 1)])
+def test_pooling_refuses_what_has_not_four_dimensions(shape):
+    with pytest.raises(ValueError, match=r"takes a tensor \(batch, height, width, channels\)"):
+        MaxPoolingWithArgmax2D()(np.zeros(shape, "float32"))
+    with pytest.raises(ValueError, match=r"takes a tensor \(batch, height, width, channels\)"):
+        MaxPoolingWithArgmax2D()(keras.KerasTensor(shape))
+
+
+@pytest.mark.parametrize(
+    ("updates", "indices"), [((1, 2, 2, 3), (1, 2, 2, 1)), ((1, 2, 2, 1), (1, 3, 2, 1)), ((2, 2, 1), (2, 2, 1))]
+)
+def test_unpooling_refuses_indices_of_another_shape(updates, indices):
+    with pytest.raises(ValueError, match="of one shape"):
+        MaxUnpooling2D()(np.zeros(updates, "float32"), np.zeros(indices, "int64"))
+    with pytest.raises(ValueError, match="of one shape"):
+        MaxUnpooling2D()(keras.KerasTensor(updates), keras.KerasTensor(indices, "int64"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bool"])
+def test_unpooling_refuses_indices_that_are_no_integers(dtype):
+    with pytest.raises(ValueError, match="takes integer indices"):
+        MaxUnpooling2D()(np.zeros((1, 2, 2, 1), "float32"), np.zeros((1, 2, 2, 1), dtype))
+
+
+@pytest.mark.parametrize(
+    ("padding", "size"), [("same", (4, 7)), ("same", (2, 4)), ("valid", (4, 3)), ("valid", (6, 4)), ("same", (8, 8))]
+)
+def test_unpooling_refuses_a_like_that_cannot_be_the_pooled_map(padding, size):
+    updates, indices = np.zeros((1, 2, 2, 1), "float32"), np.zeros((1, 2, 2, 1), "int64")
+    with pytest.raises(ValueError, match="like has height and width"):
+        MaxUnpooling2D(padding=padding)(updates, indices, like=np.zeros((1, *size, 1), "float32"))
+
+
+# In models.
+
+
+@pytest.mark.parametrize("layer", [MaxPoolingWithArgmax2D, MaxUnpooling2D])
+def test_config_makes_the_same_layer_again(layer):
+    config = layer((3, 2), (1, 2), "valid", name="its_name", dtype="mixed_float16").get_config()
+    again = layer.from_config(keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(config)))
+    assert again.get_config() == config
+    assert (again.pool_size, again.strides, again.padding, again.name) == ((3, 2), (1, 2), "valid", "its_name")
+    assert again.compute_dtype == "float16"
+
+
+@pytest.mark.parametrize(
+    ("size", "padding", "pooled", "unpooled"),
+    [
+        ((45, 61), "same", (23, 31), (46, 62)),
+        ((45, 61), "valid", (22, 30), (44, 60)),
+        ((8, 6), "same", (4, 3), (8, 6)),
+        ((None, 61), "same", (None, 31), (None, 62)),
+        ((None, None), "valid", (None, None), (None, None)),
+    ],
+)
+def test_symbolic_shapes_are_as_exact_as_the_input_is(size, padding, pooled, unpooled):
+    x = keras.Input((*size, 3))
+    values, indices = MaxPoolingWithArgmax2D(padding=padding)(x)
+    assert values.shape == indices.shape == (None, *pooled, 3)
+    assert indices.dtype == ("int64" if size == (8, 6) else "int8")
+    assert MaxUnpooling2D(padding=padding)(values, indices).shape == (None, *unpooled, 3)
+    assert MaxUnpooling2D(padding=padding)(values, indices, like=x).shape == (None, *size, 3)
+
+
+def pooling_model(input_shape, pool_size=2):
+    x = image = keras.Input(input_shape)
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="before")(x)
+    pooled, indices = MaxPoolingWithArgmax2D(pool_size, name="pool")(x)
+    values = keras.layers.Conv2D(4, 3, padding="same", name="middle")(pooled)
+    unpooled = MaxUnpooling2D(pool_size, name="unpool")(values, indices, like=x)
+    return keras.Model(image, keras.layers.Conv2D(2, 3, padding="same", name="after")(unpooled))
+
+
+def sub_model(model, *tensors):
+    return keras.Model(model.input, list(tensors))
+
+
+@pytest.mark.parametrize("size", [(5, 7), (4, 6), (1, 1)])
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla", "portable_eager"])
+def test_a_model_of_unknown_size_takes_any_size(size, mode):
+    model = pooling_model((None, None, 3))
+    model = sub_model(
+        model, model.get_layer("before").output, model.get_layer("middle").output, model.get_layer("unpool").output
+    )
+    image = np.random.default_rng(1).normal(size=(2, *size, 3)).astype("float32")
+    before, values, unpooled = run(mode, model, image)
+    positions = oracles.max_pool(before, (2, 2), (2, 2), "same")[2]
+    assert_equal(unpooled, oracles.scatter(values, positions, size))
+
+
+@pytest.mark.parametrize("mode", ["eager", "xla", "portable_eager", "portable_dynamic"])
+@pytest.mark.parametrize("size", [(5, 7), (4, 6)])
+def test_a_model_of_mixed_precision_pools_and_unpools_in_float16(mode, size, mixed_precision):
+    model = pooling_model((None, None, 3))
+    model = sub_model(
+        model, model.get_layer("before").output, model.get_layer("middle").output, model.get_layer("unpool").output
+    )
+    image = np.random.default_rng(1).normal(size=(2, *size, 3)).astype("float32")
+    before, values, unpooled = run(mode, model, image)
+    assert unpooled.dtype == np.float16
+    positions = oracles.max_pool(before, (2, 2), (2, 2), "same")[2]
+    assert_equal(unpooled, oracles.scatter(values, positions, size))
+
+
+def test_a_saved_model_gives_equal_outputs_in_a_new_process(tmp_path):
+    fixed, dynamic = pooling_model((6, 6, 3), 3), pooling_model((None, None, 3))
+    x = np.random.default_rng(2).normal(size=(2, 6, 6, 3)).astype("float32")
+    odd = np.random.default_rng(3).normal(size=(2, 5, 7, 3)).astype("float32")
+    np.savez(tmp_path / "inputs.npz", x=x, odd=odd)
+    fixed.save(tmp_path / "fixed.keras")
+    dynamic.save(tmp_path / "dynamic.keras")
+    program = """
+import sys
+import keras, keras_segnet, numpy as np
+folder = sys.argv[1]
+inputs = np.load(f"{folder}/inputs.npz")
+fixed, dynamic = (keras.models.load_model(f"{folder}/{name}.keras") for name in ("fixed", "dynamic"))
+np.savez(f"{folder}/outputs.npz", fixed=fixed(inputs["x"]), dynamic=dynamic(inputs["x"]), odd=dynamic(inputs["odd"]))
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True)
+    outputs = np.load(tmp_path / "outputs.npz")
+    assert_equal(outputs["fixed"], fixed(x).numpy())
+    assert_equal(outputs["dynamic"], dynamic(x).numpy())
+    assert_equal(outputs["odd"], dynamic(odd).numpy())
+
+
+@pytest.mark.filterwarnings("ignore:Model doesn't support")
+@pytest.mark.parametrize("jit_compile", ["auto", True, False])
+@pytest.mark.parametrize("input_shape", [(6, 8, 3), (5, 7, 3), (None, None, 3)], ids=["whole", "odd", "dynamic"])
+def test_a_model_trains_whatever_jit_compile_is(jit_compile, input_shape):
+    keras.utils.set_random_seed(3)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(8, *(n or 5 for n in input_shape[:2]), 3)).astype("float32")
+    labels = (x.sum(axis=-1) > 0).astype("int32")
+    model = pooling_model(input_shape)
+    model.compile(
+        keras.optimizers.Adam(0.01),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=jit_compile,
+    )
+    losses = model.fit(x, labels, batch_size=8, epochs=25, verbose=0).history["loss"]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_auto_does_not_choose_xla_on_tensorflow():
+    model = pooling_model((6, 8, 3))
+    model.compile(jit_compile="auto")
+    assert model.jit_compile is False
+    assert not MaxPoolingWithArgmax2D().supports_jit
+    assert not MaxUnpooling2D().supports_jit
+
+
+@pytest.mark.parametrize("input_shape", [(6, 8, 3), (5, 7, 3), (None, None, 3)], ids=["whole", "odd", "dynamic"])
+def test_a_step_of_training_is_the_same_with_and_without_xla(input_shape):
+    x = np.random.default_rng(0).normal(size=(4, *(n or 5 for n in input_shape[:2]), 3)).astype("float32")
+    labels = (x.sum(axis=-1) > 0).astype("int32")
+    weights = []
+    for jit_compile in (False, True):
+        keras.utils.set_random_seed(3)
+        model = pooling_model(input_shape)
+        model.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.optimizer.build(model.trainable_variables)
+        before = model.get_weights()
+        tf.function(model.train_step, jit_compile=jit_compile)((x, labels))
+        weights.append(model.get_weights())
+        assert all((new != old).any() for new, old in zip(weights[-1], before, strict=True))
+    for without, compiled in zip(*weights, strict=True):
+        np.testing.assert_allclose(compiled, without, atol=1e-6)
