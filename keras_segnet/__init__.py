@@ -6,10 +6,8 @@
 
 from importlib.metadata import version as _version
 
-from keras_segnet import data, exporting, inference, layers, models
-from keras_segnet.evaluation import metrics
+from keras_segnet import callbacks, data, exporting, inference, layers, losses, metrics, models
 from keras_segnet.models import build, build_segnet, build_segnet_basic
-from keras_segnet.training import callbacks, losses
 
 __version__ = _version("keras-segnet")
 

@@ -166,10 +166,10 @@ def _change_colours(image: np.ndarray, strength: float, rng: np.random.Generator
 
 
 class EpochBatches(grain.IterDataset):
-    """Cuts an endless data set into epochs. Iterating to the end moves on to the next epoch.
+    """Cuts an endless data set into epochs. When the last batch of one is handed out, the next iteration gives the next.
 
-    Keras may look at the first batches before it trains, and an epoch may be broken off. So only an iteration that
-    reached its end counts as an epoch.
+    An iteration that is broken off before, as where Keras looks at the first batches to learn their shape, counts for
+    nothing. One that is not asked for its end, as where Keras knows the number of batches, counts all the same.
 
     Attributes:
         steps: batches an epoch.
@@ -191,19 +191,21 @@ class _EpochIterator(grain.DatasetIterator):
         super().__init__()
         self._epochs = epochs
         self._epoch = epoch
+        self._handed_out = 0
         start = epoch * epochs.steps
         self._batches = iter(endless[start : start + epochs.steps].to_iter_dataset(READING))
 
     def __next__(self) -> Any:
-        try:
-            return next(self._batches)
-        except StopIteration:
+        batch = next(self._batches)
+        self._handed_out += 1
+        if self._handed_out == self._epochs.steps:
             self._epochs.epoch = self._epoch + 1
-            raise
+        return batch
 
     def get_state(self) -> dict[str, Any]:
-        return {"epoch": self._epoch, "batches": self._batches.get_state()}
+        return {"epoch": self._epoch, "handed_out": self._handed_out, "batches": self._batches.get_state()}
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._epoch = state["epoch"]
+        self._handed_out = state["handed_out"]
         self._batches.set_state(state["batches"])

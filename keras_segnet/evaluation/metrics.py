@@ -1,7 +1,7 @@
 """Global accuracy, class average accuracy and mean IoU, from one streaming confusion matrix (paper, section 4).
 
-Written twice on purpose small: `ConfusionMatrix` counts in numpy for evaluation, the Keras metrics count on the device
-during training. Both keep whole numbers, because float32 stops counting at 16.8 million, a hundred images.
+`ConfusionMatrix` counts in numpy, for evaluation; the Keras metrics count on the device, during training. Both keep
+whole numbers: float32 stops counting at 16.8 million pixels, which a hundred images have.
 """
 
 from __future__ import annotations
@@ -92,15 +92,20 @@ def _mean(values: np.ndarray) -> float:
     return float(defined.mean()) if defined.size else float("nan")
 
 
-class _ConfusionMatrixMetric(keras.metrics.Metric):
-    """A Keras metric that reads its value from a confusion matrix of its own.
+class ConfusionMatrixMetric(keras.metrics.Metric):
+    """A Keras metric that reads its value from a streaming confusion matrix.
+
+    Counts are whole numbers up to 2^60, kept as two int32 because JAX has no int64 by default.
 
     Args:
         num_classes: number of classes, without the ignored one.
-        ignore_class: label value that is left out, or None.
+        ignore_class: label value that is left out, or None. Default None.
+        name: of the metric.
+        dtype: of its result.
 
-    `update_state` takes integer labels `(..., )` or `(..., 1)` and probabilities or logits `(..., num_classes)`. Counts
-    are whole numbers up to 2^60, kept as two int32 because JAX has no int64 by default.
+    `update_state` takes integer labels `(batch, height, width)`, with or without a last dimension of 1, and
+    probabilities or logits `(batch, height, width, num_classes)`; a `sample_weight` is refused with a ValueError,
+    because pixels are counted, not weighed.
     """
 
     def __init__(
@@ -141,44 +146,41 @@ _CARRY = 2**30
 
 
 @keras.saving.register_keras_serializable("keras_segnet")
-class GlobalAccuracy(_ConfusionMatrixMetric):
-    __doc__ = (
-        "Share of valid pixels that are right, the paper's G.\n"
-        + (_ConfusionMatrixMetric.__doc__ or "").split("\n", 1)[1]
-    )
+class GlobalAccuracy(ConfusionMatrixMetric):
+    """Share of valid pixels that are right, the paper's G. Arguments: see `ConfusionMatrixMetric`."""
 
     def result(self) -> Any:
         return _global_accuracy(self.confusion_matrix())
 
 
 @keras.saving.register_keras_serializable("keras_segnet")
-class ClassAverageAccuracy(_ConfusionMatrixMetric):
-    __doc__ = (
-        "Mean over the labelled classes of the share of their pixels that are right, the paper's C.\n"
-        + (_ConfusionMatrixMetric.__doc__ or "").split("\n", 1)[1]
-    )
+class ClassAverageAccuracy(ConfusionMatrixMetric):
+    """Mean over the labelled classes of the share of their pixels that are right, the paper's C.
+
+    Arguments: see `ConfusionMatrixMetric`.
+    """
 
     def result(self) -> Any:
         return _class_average_accuracy(self.confusion_matrix())
 
 
 @keras.saving.register_keras_serializable("keras_segnet")
-class MeanIoU(_ConfusionMatrixMetric):
-    __doc__ = (
-        "Mean intersection over union of the classes that labels or predictions hold.\n"
-        + (_ConfusionMatrixMetric.__doc__ or "").split("\n", 1)[1]
-    )
+class MeanIoU(ConfusionMatrixMetric):
+    """Mean intersection over union of the classes that labels or predictions hold.
+
+    Arguments: see `ConfusionMatrixMetric`.
+    """
 
     def result(self) -> Any:
         return _mean_iou(self.confusion_matrix())
 
 
 @keras.saving.register_keras_serializable("keras_segnet")
-class SegmentationScores(_ConfusionMatrixMetric):
-    __doc__ = (
-        "`global_accuracy`, `class_average_accuracy` and `mean_iou` together, from one confusion matrix.\n"
-        + (_ConfusionMatrixMetric.__doc__ or "").split("\n", 1)[1]
-    )
+class SegmentationScores(ConfusionMatrixMetric):
+    """`global_accuracy`, `class_average_accuracy` and `mean_iou` together, from one confusion matrix.
+
+    Keras logs each under its own name. Arguments: see `ConfusionMatrixMetric`.
+    """
 
     def result(self) -> dict[str, Any]:
         matrix = self.confusion_matrix()

@@ -15,8 +15,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 PREPROCESSING = ("imagenet", "lrn", None)
 
-# Keras's default momentum of 0.99 needs some hundred steps to settle, more than a short run on 367 images has; the
-# epsilon is Caffe's.
+# Keras's default momentum of 0.99 trails the weights by some hundred steps, an epoch of CamVid; the epsilon is Caffe's.
 BATCH_NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
 
 

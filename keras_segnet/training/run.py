@@ -113,7 +113,10 @@ class Run:
         if not self.metrics_path.is_file():
             return []
         with self.metrics_path.open(newline="", encoding="utf-8") as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+            return [
+                {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
+                for row in csv.DictReader(file)
+            ]
 
     def write_rows(self, rows: list[dict[str, float]]) -> None:
         partial = self.metrics_path.with_name("metrics.csv.partial")

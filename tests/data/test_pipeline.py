@@ -1,6 +1,7 @@
 """Batches: what is in them, that they are determined by seed and epoch, and that image and label stay together."""
 
 import grain
+import keras
 import numpy as np
 import pytest
 
@@ -57,6 +58,21 @@ def test_an_epoch_shows_every_example_in_another_order_each_time() -> None:
     first, second = shown(epoch(batches)), shown(epoch(batches))
     assert sorted(first) == sorted(second) == list(range(12))
     assert first != second and first != sorted(first)
+
+
+def test_fit_shows_another_order_each_epoch() -> None:
+    """Keras asks for as many batches as an epoch has, and never for the end."""
+    inputs = keras.Input((12, 16, 3))
+    outputs = keras.layers.Conv2D(10, 1, activation="softmax")(inputs)
+    model = keras.Model(inputs, outputs)
+    model.compile(loss="sparse_categorical_crossentropy", run_eagerly=True)
+    seen: list[int] = []
+    honest = model.train_step
+    model.train_step = lambda data: (seen.extend(np.asarray(data[0])[:, 0, 0, 0].astype(int)), honest(data))[1]
+    model.fit(training_batches(Numbered(9), 3, (12, 16), None), epochs=3, verbose=0)
+    orders = [tuple(seen[start : start + 9]) for start in (0, 9, 18)]
+    assert all(sorted(order) == list(range(9)) for order in orders)
+    assert len(set(orders)) == 3
 
 
 def test_batches_are_uint8_and_full() -> None:

@@ -1,0 +1,5 @@
+"""Callbacks for `model.fit`."""
+
+from keras_segnet.training.callbacks import MedianFrequencyBalancing
+
+__all__ = ["MedianFrequencyBalancing"]

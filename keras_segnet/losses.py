@@ -1,0 +1,5 @@
+"""Losses for `model.compile`."""
+
+from keras_segnet.training.losses import WeightedCrossentropy
+
+__all__ = ["WeightedCrossentropy"]
