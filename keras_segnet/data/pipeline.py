@@ -166,7 +166,7 @@ def _change_colours(image: np.ndarray, strength: float, rng: np.random.Generator
 
 
 class EpochBatches(grain.IterDataset):
-    """Cuts an endless data set into epochs. When the last batch of one is handed out, the next iteration gives the next.
+    """Cuts an endless data set into epochs. Once the last batch of one is handed out, iterating anew gives the next.
 
     An iteration that is broken off before, as where Keras looks at the first batches to learn their shape, counts for
     nothing. One that is not asked for its end, as where Keras knows the number of batches, counts all the same.

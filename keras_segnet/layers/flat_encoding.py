@@ -23,6 +23,10 @@ def max_pool(x: Tensor, pool_size: tuple[int, int], strides: tuple[int, int], pa
     """
     import tensorflow as tf
 
+    # TensorFlow's graph optimiser moves a ReLU from before a pooling to behind it. It does so even for this pooling,
+    # whose positions that would change where a window holds zeros only, then finds its own graph invalid and gives up
+    # optimising all of it. This op copies nothing and keeps the two apart.
+    x = tf.raw_ops.EnsureShape(input=x, shape=x.shape)
     return tuple(tf.nn.max_pool_with_argmax(x, pool_size, strides, padding.upper()))
 
 

@@ -24,9 +24,12 @@ import keras
 from keras import ops
 
 from keras_segnet.layers import flat_encoding, window_encoding
-from keras_segnet.layers.geometry import Size, lay_windows, unpooled_size
+from keras_segnet.layers.geometry import lay_windows, unpooled_size
 
 Tensor = Any
+
+MOST_PLACES = 128
+"""That a window can have, so that its places fit into int8."""
 
 _portable = contextvars.ContextVar("keras_segnet_portable_indices", default=False)
 
@@ -63,6 +66,8 @@ class _Windowed(keras.layers.Layer):
             raise ValueError(f"padding must be 'same' or 'valid', not {padding!r}.")
         if data_format not in (None, "channels_last"):
             raise ValueError(f"data_format must be 'channels_last' or None, not {data_format!r}.")
+        if self.pool_size[0] * self.pool_size[1] > MOST_PLACES:
+            raise ValueError(f"pool_size must have at most {MOST_PLACES} places, not {self.pool_size}.")
         if any(s > p for s, p in zip(self.strides, self.pool_size, strict=True)):
             raise ValueError(
                 f"strides must not exceed pool_size, or the windows leave gaps; strides is {self.strides}, "
@@ -94,7 +99,7 @@ class MaxPoolingWithArgmax2D(_Windowed):
     only where it is the first member of its window; elsewhere in a window it is passed over.
 
     Args:
-        pool_size: rows and columns of a window, an int or a pair. Default 2, as in the paper.
+        pool_size: rows and columns of a window, an int or a pair, at most 128 places. Default 2, the paper's.
         strides: step between windows. Default: `pool_size`. Smaller strides (overlapping windows) work where
             TensorFlow's kernels do; elsewhere a `NotImplementedError` says so.
         padding: `"same"` (default; the last window may hang over the end, so that 45 gives 23, as the released
@@ -106,7 +111,7 @@ class MaxPoolingWithArgmax2D(_Windowed):
 
     Returns:
         `(pooled, indices)`, both `(batch, ceil(height / stride), ceil(width / stride), channels)` for `"same"`.
-        `pooled` has the dtype of `inputs`. `indices` is for `MaxUnpooling2D`; see this module for its two encodings.
+        `pooled` has the layer's compute dtype. `indices` is for `MaxUnpooling2D`; its encodings: see this module.
 
     Raises:
         ValueError: an argument is not one of the above, or the input has not four dimensions.
@@ -178,7 +183,7 @@ class MaxUnpooling2D(_Windowed):
             returns to an odd size. Only its shape is used.
 
     Returns:
-        Tensor `(batch, H, W, channels)` of the dtype of `updates`; without `like`, H and W are the size times the
+        Tensor `(batch, H, W, channels)` of the layer's compute dtype; without `like`, H and W are the size times the
         stride (with padding `"valid"`: `(size - 1) * stride + pool_size`).
 
     Raises:
@@ -249,4 +254,4 @@ def _pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
     return pair
 
 
-__all__ = ["MaxPoolingWithArgmax2D", "MaxUnpooling2D", "Size", "portable_indices"]
+__all__ = ["MaxPoolingWithArgmax2D", "MaxUnpooling2D", "portable_indices"]

@@ -1,5 +1,6 @@
 import contextlib
 import functools
+import os
 import subprocess
 import sys
 from typing import NamedTuple
@@ -427,6 +428,7 @@ def test_overlapping_windows_are_refused_where_they_do_not_fill_the_map():
         ({"pool_size": (3, 2), "strides": (1, 3)}, "strides must not exceed pool_size"),
         ({"padding": "full"}, "padding must be"),
         ({"data_format": "channels_first"}, "data_format must be"),
+        ({"pool_size": (12, 11)}, "at most 128 places"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(layer, arguments, message):
@@ -604,3 +606,20 @@ def test_a_step_of_training_is_the_same_with_and_without_xla(input_shape):
         assert all((new != old).any() for new, old in zip(weights[-1], before, strict=True))
     for without, compiled in zip(*weights, strict=True):
         np.testing.assert_allclose(compiled, without, atol=1e-6)
+
+
+def test_tensorflow_optimises_the_graph_of_a_relu_before_the_pooling() -> None:
+    """Its optimiser would move the ReLU behind the pooling, find the graph invalid, and warn that it gives up."""
+    program = """
+import keras, numpy as np
+from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
+image = keras.Input((8, 8, 3))
+x = keras.layers.ReLU()(keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, padding="same")(image)))
+pooled, indices = MaxPoolingWithArgmax2D()(x)
+model = keras.Model(image, MaxUnpooling2D()(pooled, indices))
+model.predict(np.ones((1, 8, 8, 3), "float32"), verbose=0)
+"""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
+    assert "oneDNN" in done.stderr  # TensorFlow's log is there to be read.
+    assert "optimization failure" not in done.stderr
