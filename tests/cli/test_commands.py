@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
 import pytest
 
+from keras_segnet.data import evaluation_batches, folder
+from keras_segnet.metrics import GlobalAccuracy
 from keras_segnet_cli.main import run
 
 SHELL = [sys.executable, "-m", "keras_segnet_cli"]
@@ -65,11 +68,6 @@ def test_model_is_that_of_the_best_validation_global_accuracy(trained: tuple[Pat
     data, output = trained
     rows = list(csv.DictReader((output / "metrics.csv").open()))
     best = max(float(row["val_global_accuracy"]) for row in rows)
-    import keras
-    from keras_segnet.metrics import GlobalAccuracy
-
-    from keras_segnet.data import evaluation_batches, folder
-
     model = keras.models.load_model(output / "model.keras", compile=False)
     model.compile(metrics=[GlobalAccuracy(11, 255)])
     found = model.evaluate(evaluation_batches(folder(data, "val"), 4, (24, 32)), verbose=0, return_dict=True)
@@ -97,14 +95,11 @@ def test_evaluate_scores_every_kind_of_model_at_the_labels_own_resolution(
     found = json.loads(scores.read_text())
 
     # The oracle: Keras's own prediction, resized bilinearly to the label, counted by hand.
-    import keras
-
-    from keras_segnet.data import folder
-
     network = keras.models.load_model(run_folder / "model.keras", compile=False)
     right = valid = 0
     pixels = np.zeros(11, int)
-    for image, label in (lambda d: [d[i] for i in range(len(d))])(folder(data, "test")):
+    test = folder(data, "test")
+    for image, label in (test[i] for i in range(len(test))):
         small = cv2.resize(image, (32, 24), interpolation=cv2.INTER_AREA)
         probabilities = network.predict(small[None], verbose=0)[0]
         prediction = cv2.resize(probabilities, (64, 48), interpolation=cv2.INTER_LINEAR).argmax(-1)
