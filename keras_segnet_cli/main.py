@@ -137,6 +137,10 @@ def train(
         float, typer.Option(help="Power of its weights: 1 as in the paper, 0.5 for less, 0 for none.")
     ] = 1.0,
     augment: Annotated[bool, typer.Option(help="Change training images at random: flip, scale, crop, colour.")] = True,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Write logs for TensorBoard too (pip install keras-segnet[tensorboard])."),
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output after a kill.")] = False,
 ) -> None:
     """Train a network on labelled images.
@@ -152,13 +156,13 @@ def train(
 
     run = Run(output)
     given = {
-        "data": data,
+        "data": absolute(data, but_for=("camvid", "streets")),
         "model": model,
         "width": width,
         "input_size": parse_size(input_size),
         "epochs": epochs,
         "batch_size": batch_size,
-        "weights": weights,
+        "weights": absolute(weights, but_for=("imagenet",)),
         "seed": seed,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
@@ -176,7 +180,7 @@ def train(
         config = RunConfig(**given)  # type: ignore[arg-type]
         if resume:
             say(f"There is no run in {output} yet; starting it.")
-    train_and_report(config, run, fresh=not (resume and run.exists()))
+    train_and_report(config, run, fresh=not (resume and run.exists()), tensorboard=tensorboard)
 
 
 def _refuse_other_settings(context: typer.Context, given: dict[str, Any], config: RunConfig, output: Path) -> None:
@@ -191,7 +195,7 @@ def _refuse_other_settings(context: typer.Context, given: dict[str, Any], config
             )
 
 
-def train_and_report(config: RunConfig, run: Run, fresh: bool) -> None:
+def train_and_report(config: RunConfig, run: Run, fresh: bool, tensorboard: bool = False) -> None:
     """Checks the data, trains, and writes the report."""
     from dataclasses import asdict
 
@@ -200,7 +204,7 @@ def train_and_report(config: RunConfig, run: Run, fresh: bool) -> None:
     from keras_segnet.evaluation.evaluate import evaluate, table_rows
     from keras_segnet.evaluation.report import write_report
     from keras_segnet.inference import load_segmenter
-    from keras_segnet.training.run import train
+    from keras_segnet.training.run import tensorboard_callback, train
     from keras_segnet_cli.training_progress import TrainingProgress
 
     if fresh:
@@ -218,9 +222,10 @@ def train_and_report(config: RunConfig, run: Run, fresh: bool) -> None:
         f"Training {config.model} (width {config.width:g}, {height}x{width}, {len(training.classes)} classes) on "
         f"{len(training)} images, validating on {len(validation)}."
     )
+    logs = [tensorboard_callback(run)] if tensorboard else []
     shown = TrainingProgress(config.epochs, -(-len(training) // config.batch_size))
     try:
-        train(config, run, training, validation, [shown], say)
+        train(config, run, training, validation, [shown, *logs], say)
     except KeyboardInterrupt:
         shown.close()
         fail(f"stopped. Go on with: keras-segnet train --resume --output {run.folder}", 130)
@@ -417,6 +422,11 @@ def next_free(path: Path) -> Path:
     """`path`, or it with the first number from 2 up that makes it new."""
     candidates = [path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 1000))]
     return next(candidate for candidate in candidates if not candidate.exists())
+
+
+def absolute(path: str | None, but_for: tuple[str, ...]) -> str | None:
+    """The path from the root, so that a run can go on from another folder; words that are no paths stay."""
+    return path if path is None or path in but_for else str(Path(path).resolve())
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -4,6 +4,7 @@
     metrics.csv            a row an epoch
     checkpoint.keras       model and optimiser after the last whole epoch; the run goes on from here
     model.keras            the model of the epoch with the best validation global accuracy (the paper's choice)
+    tensorboard/           logs, if asked for
     report.md, curves.png, confusion_matrix.png, overlays/    written at the end
 
 Every file is written beside its place and then moved there, so a kill leaves a whole file. The checkpoint is written
@@ -14,6 +15,7 @@ beyond it are dropped, and their epochs are trained again to the same numbers.
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import os
 from collections.abc import Callable
@@ -183,6 +185,13 @@ def train(
     )
 
 
+def tensorboard_callback(run: Run) -> keras.callbacks.Callback:
+    """Writes what metrics.csv holds as TensorBoard logs too; an InputError where TensorBoard is not installed."""
+    if importlib.util.find_spec("tensorboard") is None:
+        raise InputError("--tensorboard needs TensorBoard: pip install keras-segnet[tensorboard].")
+    return keras.callbacks.TensorBoard(run.folder / "tensorboard", write_graph=False)
+
+
 def build_for_training(config: RunConfig, classes: Classes, steps: int) -> keras.Model:
     """The compiled network of a run.
 
@@ -256,4 +265,4 @@ def _write_text(path: Path, text: str) -> None:
     os.replace(partial, path)
 
 
-__all__ = ["Run", "RunConfig", "build_for_training", "train"]
+__all__ = ["Run", "RunConfig", "build_for_training", "tensorboard_callback", "train"]
