@@ -197,23 +197,15 @@ def _refuse_other_settings(context: typer.Context, given: dict[str, Any], config
 
 def train_and_report(config: RunConfig, run: Run, fresh: bool, tensorboard: bool = False) -> None:
     """Checks the data, trains, and writes the report."""
-    from dataclasses import asdict
-
     from keras_segnet.data import available_splits, count_classes, open_dataset
-    from keras_segnet.errors import InputError
-    from keras_segnet.evaluation.evaluate import evaluate, table_rows
-    from keras_segnet.evaluation.report import write_report
-    from keras_segnet.inference import load_segmenter
     from keras_segnet.training.run import tensorboard_callback, train
     from keras_segnet_cli.training_progress import TrainingProgress
 
     if fresh:
         run.refuse_occupied()
     # The test images take no part in training, but better to hear of their faults now than at the end.
-    datasets = {
-        split: open_dataset(config.data, split)
-        for split in dict.fromkeys(("train", "val", *available_splits(config.data)))
-    }
+    splits = dict.fromkeys(("train", "val", *available_splits(config.data)))
+    datasets = {split: open_dataset(config.data, split) for split in splits}
     for dataset in datasets.values():
         count_classes(dataset, screen.progress)
     training, validation = datasets["train"], datasets["val"]
@@ -226,23 +218,30 @@ def train_and_report(config: RunConfig, run: Run, fresh: bool, tensorboard: bool
     shown = TrainingProgress(config.epochs, -(-len(training) // config.batch_size))
     try:
         train(config, run, training, validation, [shown, *logs], say)
-    except KeyboardInterrupt:
         shown.close()
+        report(config, run, training, validation)
+    except KeyboardInterrupt:
         fail(f"stopped. Go on with: keras-segnet train --resume --output {run.folder}", 130)
     finally:
         shown.close()
-    rows = run.rows()
-    if not rows:
-        raise InputError(f"{run.folder} holds no finished epoch.")
+    say(f"The run is in {run.folder}; its report is {run.folder / 'report.md'}, its model {run.model_path}.")
+
+
+def report(config: RunConfig, run: Run, training: SegmentationDataset, validation: SegmentationDataset) -> None:
+    """Scores the run's model on the validation images, and writes and shows the report."""
+    from dataclasses import asdict
+
+    from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
+    from keras_segnet.evaluation.evaluate import table_rows
+    from keras_segnet.evaluation.report import write_report
+    from keras_segnet.inference import load_segmenter
 
     segmenter = load_segmenter(run.model_path)
-    matrix = evaluate(segmenter, validation, screen.progress)
-    settings = {
-        key: "x".join(map(str, value)) if key == "input_size" else value for key, value in asdict(config).items()
-    }
-    write_report(run.folder, f"{config.model} on {training.name}", settings, rows, matrix, segmenter, validation)
+    matrix = evaluate_segmenter(segmenter, validation, screen.progress)
+    settings = {**asdict(config), "input_size": "x".join(map(str, config.input_size))}
+    title = f"{config.model} on {training.name}"
+    write_report(run.folder, title, settings, run.rows(), matrix, segmenter, validation)
     console.print(screen.scores_table(f"Scores on {validation.name}", table_rows(matrix.scores(), validation.classes)))
-    say(f"The run is in {run.folder}; its report is {run.folder / 'report.md'}, its model {run.model_path}.")
 
 
 @app.command()

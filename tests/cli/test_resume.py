@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from streets_folder import write_folder
 
-EPOCHS = 4
+EPOCHS = 6
 
 
 def start(data: Path, output: Path, *more: str) -> subprocess.Popen[str]:
@@ -20,6 +20,8 @@ def start(data: Path, output: Path, *more: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A background job of a shell, which a test run may be, starts its children deaf to Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
