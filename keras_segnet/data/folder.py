@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import colorsys
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from keras_segnet.data.camvid import CLASSES as CAMVID
-from keras_segnet.data.dataset import Classes, FileDataset
-from keras_segnet.data.images import EXTENSIONS, list_images, read_label, refuse_damaged
+from keras_segnet.data.dataset import Classes, FileDataset, SegmentationDataset
+from keras_segnet.data.images import EXTENSIONS, list_images, read_label, refuse_damaged, write_png
 from keras_segnet.errors import InputError
 
 SPLITS = ("train", "val", "test", "all")
@@ -66,6 +66,31 @@ def folder(
     names = sorted(images) if split == "all" else _split_names(root, split, sorted(images), fractions, seed)
     classes = _classes(root, num_classes, class_names, ignore_class, [labels[name] for name in sorted(images)])
     return FileDataset(f"{root.name} {split}", classes, tuple((images[name], labels[name]) for name in names))
+
+
+def write_folder(path: str | os.PathLike[str], splits: Mapping[str, SegmentationDataset]) -> None:
+    """Writes data sets as a folder that `folder` reads: images/, labels/, classes.txt and a list for each split.
+
+    Args:
+        path: of the folder, which must not exist yet.
+        splits: a data set for each of "train", "val" and "test"; all of the same classes. Ignored pixels become 255.
+
+    Raises:
+        InputError: there is something at `path` already.
+    """
+    root = Path(path)
+    if root.exists():
+        raise InputError(f"{root} exists already; choose another folder.")
+    for part in ("images", "labels"):
+        (root / part).mkdir(parents=True)
+    for split, dataset in splits.items():
+        names = [dataset.item_name(index) for index in range(len(dataset))]
+        for index, name in enumerate(names):
+            image, label = dataset[index]
+            write_png(root / "images" / f"{name}.png", image)
+            write_png(root / "labels" / f"{name}.png", np.where(label < len(dataset.classes), label, USUAL_IGNORED))
+        (root / f"{split}.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+        (root / "classes.txt").write_text("\n".join(dataset.classes.names) + "\n", encoding="utf-8")
 
 
 def _split_names(root: Path, split: str, names: list[str], fractions: tuple[float, float], seed: int) -> list[str]:

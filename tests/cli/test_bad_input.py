@@ -29,12 +29,12 @@ def set_pixel(value: int) -> Callable[[np.ndarray], np.ndarray]:
     return change
 
 
-LABEL, IMAGE = Path("labels/street5.png"), Path("images/street5.png")
+LABEL, IMAGE = Path("labels/street_5.png"), Path("images/street_5.png")
 FAULTS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
-    "an image without its label": (lambda d: (d / LABEL).unlink(), ["street5.png", "no label"]),
+    "an image without its label": (lambda d: (d / LABEL).unlink(), ["street_5.png", "no label"]),
     "sizes that differ": (
         lambda d: repaint(d / LABEL, lambda label: label[:-1]),
-        ["street5.png", "47x64", "48x64"],
+        ["street_5.png", "47x64", "48x64"],
     ),
     "a truncated image": (lambda d: damage(d / IMAGE), [str(IMAGE), "damaged"]),
     "a truncated label": (lambda d: damage(d / LABEL), [str(LABEL), "damaged"]),
@@ -44,19 +44,21 @@ FAULTS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "an RGB label": (lambda d: repaint(d / LABEL, lambda x: np.dstack([x, x, x])), [str(LABEL), "3 channels"]),
     "a 16-bit label": (lambda d: repaint(d / LABEL, lambda x: x.astype(np.uint16)), [str(LABEL), "uint16"]),
     "an empty split": (
-        lambda d: [(d / f"{s}.txt").write_text(t) for s, t in (("train", ""), ("val", "street1"), ("test", "street2"))],
+        lambda d: [
+            (d / f"{s}.txt").write_text(t) for s, t in (("train", ""), ("val", "street_1"), ("test", "street_2"))
+        ],
         ["train.txt", "empty split"],
     ),
     "a listed image that is missing": (
-        lambda d: [(d / f"{s}.txt").write_text("street99") for s in ("train", "val", "test")],
-        ["train.txt, line 1", "street99"],
+        lambda d: [(d / f"{s}.txt").write_text("street_99") for s in ("train", "val", "test")],
+        ["train.txt, line 1", "street_99"],
     ),
     "two images of one name": (
-        lambda d: cv2.imwrite(str(d / "images" / "street5.jpg"), np.zeros((48, 64, 3), np.uint8)),
-        ["street5.jpg", "street5.png"],
+        lambda d: cv2.imwrite(str(d / "images" / "street_5.jpg"), np.zeros((48, 64, 3), np.uint8)),
+        ["street_5.jpg", "street_5.png"],
     ),
     "too few images": (
-        lambda d: [path.unlink() for path in (d / "images").iterdir() if path.stem not in ("street1", "street2")],
+        lambda d: [path.unlink() for path in (d / "images").iterdir() if path.stem not in ("street_1", "street_2")],
         ["2 image", "three"],
     ),
     "a value that leaves a gap where nobody says how many classes there are": (

@@ -121,17 +121,17 @@ def test_predict_writes_a_mask_and_an_overlay_at_the_images_size(trained: tuple[
     assert {path.name for path in output.iterdir()} == {
         f"{n}_{kind}.png" for n in names for kind in ("mask", "overlay")
     }
-    mask = cv2.imread(str(output / "street0_mask.png"), cv2.IMREAD_UNCHANGED)
+    mask = cv2.imread(str(output / "street_0_mask.png"), cv2.IMREAD_UNCHANGED)
     assert mask.shape == (48, 64) and mask.dtype == np.uint8 and mask.max() < 11
-    assert cv2.imread(str(output / "street0_overlay.png")).shape == (48, 64, 3)
+    assert cv2.imread(str(output / "street_0_overlay.png")).shape == (48, 64, 3)
 
 
 def test_predict_takes_one_image_and_a_tflite_file(trained: tuple[Path, Path], tmp_path: Path) -> None:
     data, _ = trained
     model = exported("tflite", trained, tmp_path)
-    image = data / "images" / "street3.png"
+    image = data / "images" / "street_3.png"
     assert run(["predict", str(model), str(image), "--output", str(tmp_path / "one")]) == 0
-    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["street3_mask.png", "street3_overlay.png"]
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["street_3_mask.png", "street_3_overlay.png"]
 
 
 def test_the_screen_shows_our_own_lines_only(trained: tuple[Path, Path], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from streets_folder import write_folder
+from streets_folder import write_streets
 
 EPOCHS = 6
 
@@ -56,7 +56,7 @@ def wait_for_checkpoint_of(process: subprocess.Popen[str], output: Path, epoch: 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     base = tmp_path_factory.mktemp("unbroken")
-    data, output = write_folder(base / "data"), base / "run"
+    data, output = write_streets(base / "data"), base / "run"
     process = start(data, output, *settings())
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err

@@ -126,6 +126,20 @@ def test_ignored_pixels_of_a_folder(tmp_path: Path) -> None:
         data.folder(root, num_classes=2).check(0)
 
 
+def test_a_written_folder_reads_back_as_it_was(tmp_path: Path) -> None:
+    splits = {split: data.street_scenes(split, 3, (24, 32)) for split in ("train", "val", "test")}
+    data.write_folder(tmp_path / "streets", splits)
+    for split, dataset in splits.items():
+        read = data.folder(tmp_path / "streets", split)
+        assert read.classes.names == dataset.classes.names and read.classes.ignored == 255
+        for index in range(3):
+            image, label = read.check(index)
+            np.testing.assert_array_equal(image, dataset[index].image)
+            np.testing.assert_array_equal(np.where(label == 255, 11, label), dataset[index].label)
+    with pytest.raises(InputError, match="exists already"):
+        data.write_folder(tmp_path / "streets", splits)
+
+
 def test_open_dataset_tells_the_kinds_apart(tmp_path: Path, published: Path) -> None:
     assert isinstance(data.open_dataset(str(own_folder(tmp_path / "own", 3)), "val"), data.FileDataset)
     assert data.open_dataset(str(published), "val").name == "camvid val"
