@@ -78,7 +78,7 @@ def _convert(model: keras.Model, size: tuple[int, int]) -> bytes:
         with portable_indices():
             return {"probabilities": model.stateless_call(*weights, image, training=False)[0]}
 
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([probabilities.get_concrete_function()])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([probabilities.get_concrete_function()], tf.Module())
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     return bytes(converter.convert())
 
