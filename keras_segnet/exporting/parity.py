@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import statistics
@@ -95,7 +96,8 @@ def export_through_gate(
     if not path.parent.is_dir():
         raise InputError(f"{path.parent} is not a folder; {path.name} was to be written there.")
     with _partial_path(path) as partial:
-        write(partial)
+        with _quiet_tensorflow():
+            write(partial)
         exported = open_exported(partial)
         agreement, difference = compare(reference, exported, images, progress)
         report = ParityReport(
@@ -140,6 +142,18 @@ def time_one_image(segmenter: Segmenter, image: np.ndarray) -> float:
         segmenter.run(resized)
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
+
+
+@contextlib.contextmanager
+def _quiet_tensorflow() -> Iterator[None]:
+    """Keeps TensorFlow's word about its temporary files from the reader, who is shown the report instead."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextlib.contextmanager
