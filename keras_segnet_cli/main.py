@@ -137,6 +137,9 @@ def train(
         float, typer.Option(help="Power of its weights: 1 as in the paper, 0.5 for less, 0 for none.")
     ] = 1.0,
     augment: Annotated[bool, typer.Option(help="Change training images at random: flip, scale, crop, colour.")] = True,
+    scale: Annotated[
+        tuple[float, float], typer.Option(help="Range of random scaling: narrow for short runs, wide for long ones.")
+    ] = (0.75, 1.75),
     tensorboard: Annotated[
         bool,
         typer.Option("--tensorboard", help="Write logs for TensorBoard too (pip install keras-segnet[tensorboard])."),
@@ -169,6 +172,7 @@ def train(
         "balancing": balancing,
         "balancing_exponent": balancing_exponent,
         "augment": augment,
+        "scale": scale,
     }
     if resume and run.exists():
         config = run.config()

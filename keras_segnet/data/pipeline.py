@@ -17,6 +17,7 @@ import numpy as np
 
 from keras_segnet.data.dataset import Example, SegmentationDataset
 from keras_segnet.data.images import resize_image, resize_label
+from keras_segnet.errors import InputError
 
 # Decoding releases Python's lock, so threads serve well; few, because training wants the processors too.
 READING = grain.ReadOptions(num_threads=4, prefetch_buffer_size=16)
@@ -36,6 +37,12 @@ class Augmentation:
     flip: bool = True
     scale: tuple[float, float] = (0.75, 1.75)
     colour: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise InputError(f"scale must be two positive numbers, the smaller first; not {self.scale}.")
+        if not 0 <= self.colour < 1:
+            raise InputError(f"colour must be at least 0 and below 1, not {self.colour}.")
 
 
 def steps_per_epoch(dataset: SegmentationDataset, batch_size: int) -> int:

@@ -56,6 +56,7 @@ class RunConfig:
         balancing: definition of median frequency balancing, or "none".
         balancing_exponent: power of its weights.
         augment: whether training images are changed at random, see `keras_segnet.data.Augmentation`.
+        scale: range of the factor by which they are scaled then. Narrow ranges suit short runs, wide ones long runs.
     """
 
     data: str
@@ -71,6 +72,7 @@ class RunConfig:
     balancing: str = "presence"
     balancing_exponent: float = 1.0
     augment: bool = True
+    scale: tuple[float, float] = (0.75, 1.75)
 
 
 class Run:
@@ -106,7 +108,8 @@ class Run:
         try:
             content = json.loads(self.config_path.read_text(encoding="utf-8"))
             del content["classes"]
-            return RunConfig(**{**content, "input_size": tuple(content["input_size"])})
+            pairs = {key: tuple(content[key]) for key in ("input_size", "scale")}
+            return RunConfig(**{**content, **pairs})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.config_path} is not the config.json of a run: {error}.") from error
 
@@ -163,6 +166,7 @@ def train(
     else:
         model = build_for_training(config, training.classes, steps)
         epoch = 0
+    augmentation = Augmentation(scale=config.scale) if config.augment else None
     balancing = (
         []
         if config.balancing == "none"
@@ -174,7 +178,6 @@ def train(
     if epoch >= config.epochs:
         return
 
-    augmentation = Augmentation() if config.augment else None
     model.fit(
         training_batches(training, config.batch_size, config.input_size, augmentation, config.seed, first_epoch=epoch),
         initial_epoch=epoch,
