@@ -128,8 +128,12 @@ def train(
         str | None, typer.Option(help="Start of the encoder: 'imagenet', or an .npz of VGG16's convolutions.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-    learning_rate: Annotated[float, typer.Option(help="Highest rate; up at first, down along a cosine.")] = 2e-3,
-    weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 1e-4,
+    optimizer: Annotated[str, typer.Option(help="muon or adamw.")] = "muon",
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="Highest rate; up at first, down along a cosine.  [default: 4e-3 for muon, 2e-3 for adamw]"),
+    ] = None,
+    weight_decay: Annotated[float, typer.Option(help="Of the optimiser.")] = 4e-3,
     balancing: Annotated[
         str, typer.Option(help="Median frequency balancing: presence, presence_with_ignored, global, or none.")
     ] = "presence",
@@ -167,6 +171,7 @@ def train(
         "batch_size": batch_size,
         "weights": weights and absolute(weights, but_for=("imagenet",)),
         "seed": seed,
+        "optimizer": optimizer,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
         "balancing": balancing,

@@ -83,13 +83,22 @@ class WeightedCrossentropy(keras.losses.Loss):
         if len(labels.shape) == len(y_pred.shape):
             labels = ops.squeeze(labels, axis=-1)
         valid = ops.ones_like(labels, dtype="bool") if self.ignore_class is None else labels != self.ignore_class
-        labels = ops.where(valid, labels, 0)
-        weights = ops.where(valid, ops.take(self.class_weights, labels, axis=0), 0.0)
-        losses = weights * ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=self.from_logits)
+        # No class: a row of zeros. A product with it is deterministic on every backend, which the gradient of looking
+        # a probability up is not.
+        classes = ops.one_hot(ops.where(valid, labels, -1), self.num_classes, dtype="float32")
+        weights = ops.sum(classes * self.class_weights, axis=-1)
+        losses = -weights * ops.sum(classes * self._log_probabilities(y_pred), axis=-1)
         if self.normalization == "sum":
             return losses
         divisor = ops.sum(weights if self.normalization == "weights" else ops.cast(valid, "float32"))
         return losses / ops.where(divisor > 0, divisor, 1.0)
+
+    def _log_probabilities(self, y_pred: Any) -> Any:
+        y_pred = ops.cast(y_pred, "float32")
+        if self.from_logits:
+            return ops.log_softmax(y_pred, axis=-1)
+        # Kept away from 0 as Keras does.
+        return ops.log(ops.clip(y_pred, keras.config.epsilon(), 1.0 - keras.config.epsilon()))
 
     def get_config(self) -> dict[str, Any]:
         return {
