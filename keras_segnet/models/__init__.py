@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_segnet.models.addons import load_addons_model
 from keras_segnet.models.segnet import build_segnet
 from keras_segnet.models.segnet_basic import build_segnet_basic
 
@@ -30,4 +31,4 @@ def build(
     return NETWORKS[name](num_classes, input_shape, **options)
 
 
-__all__ = ["NETWORKS", "build", "build_segnet", "build_segnet_basic"]
+__all__ = ["NETWORKS", "build", "build_segnet", "build_segnet_basic", "load_addons_model"]
