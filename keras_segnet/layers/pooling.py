@@ -158,11 +158,13 @@ class MaxPoolingWithArgmax2D(_Windowed):
             )
 
     def _takes_flat_encoding(self, shape: tuple[int | None, ...]) -> bool:
-        whole_windows = all(
-            n is not None and unpooled_size(lay_windows(n, p, s, self.padding).count, p, s, self.padding) == n
+        filled = all(
+            n is not None
+            and (count := lay_windows(n, p, s, self.padding).count) > 0
+            and unpooled_size(count, p, s, self.padding) == n
             for n, p, s in zip(shape[1:3], self.pool_size, self.strides, strict=True)
         )
-        return whole_windows and not _portable.get() and flat_encoding.runs_tensorflow_kernels()
+        return filled and not _portable.get() and flat_encoding.runs_tensorflow_kernels()
 
 
 @keras.saving.register_keras_serializable("keras_segnet")
@@ -187,8 +189,8 @@ class MaxUnpooling2D(_Windowed):
         stride (with padding `"valid"`: `(size - 1) * stride + pool_size`).
 
     Raises:
-        ValueError: shapes of `updates` and `indices` differ, the indices are no integers, or `like` cannot be the map
-            that was pooled.
+        ValueError: shapes of `updates` and `indices` differ, the indices are no integers, or `like` has not four
+            dimensions or cannot be the map that was pooled.
     """
 
     def call(self, updates: Tensor, indices: Tensor, like: Tensor | None = None) -> Tensor:
@@ -229,6 +231,10 @@ class MaxUnpooling2D(_Windowed):
             raise ValueError(f"{self.name} takes integer indices; their dtype is {indices.dtype}.")
         if like is None:
             return
+        if len(like.shape) != 4:
+            raise ValueError(
+                f"{self.name}: like must be a tensor (batch, height, width, channels), not of shape {tuple(like.shape)}."
+            )
         for n, whole, p, s in zip(shape[1:3], like.shape[1:3], self.pool_size, self.strides, strict=True):
             if None not in (n, whole) and lay_windows(whole, p, s, self.padding).count != n:
                 raise ValueError(

@@ -254,7 +254,8 @@ def test_a_nan_wins_only_as_the_first_member():
 
 # Random cases, many in one trace.
 
-VALUES = st.sampled_from([-1.0, 0.0, 1.0, -0.0, -np.inf, np.nan, 2.5])
+VALUES = st.sampled_from([-1.0, 0.0, 1.0, -0.0, -np.inf, np.inf, np.nan, 2.5])
+FLOATS = st.sampled_from(["float32", "float16", ml_dtypes.bfloat16])
 
 
 ANY_SIZE = st.tuples(st.integers(1, 9), st.integers(1, 9))
@@ -262,6 +263,7 @@ ANY_SIZE = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
 @st.composite
 def maps(draw, sizes=ANY_SIZE, batches=(1, 3), channels=(1, 4)):
+    """Maps of few values, so that there are ties of every kind."""
     height, width = draw(sizes)
     shape = (draw(st.integers(*batches)), height, width, draw(st.integers(*channels)))
     values = draw(st.lists(VALUES, min_size=1, max_size=40))
@@ -276,11 +278,18 @@ def assert_equals_oracle(actual, case, pool_size, strides, padding):
 
 
 @pytest.mark.parametrize("mode", ["eager", "portable_eager"])
-@settings(max_examples=40)
-@given(x=maps(), pool_size=st.tuples(st.integers(1, 4), st.integers(1, 4)), padding=st.sampled_from(PADDINGS))
-def test_random_geometries(mode, x, pool_size, padding):
-    case = make_case(x, pool_size, pool_size, padding)
-    pooling, unpooling = MaxPoolingWithArgmax2D(pool_size, padding=padding), MaxUnpooling2D(pool_size, padding=padding)
+@settings(max_examples=1000)
+@given(
+    x=maps(),
+    pool_size=st.one_of(st.sampled_from([(2, 2), (3, 3)]), st.tuples(st.integers(1, 4), st.integers(1, 4))),
+    padding=st.sampled_from(PADDINGS),
+    dtype=FLOATS,
+)
+def test_random_geometries(mode, x, pool_size, padding, dtype):
+    case = make_case(x.astype(dtype), pool_size, pool_size, padding)
+    name = np.dtype(dtype).name
+    pooling = MaxPoolingWithArgmax2D(pool_size, padding=padding, dtype=name)
+    unpooling = MaxUnpooling2D(pool_size, padding=padding, dtype=name)
     actual = run(mode, lambda case: pool_and_unpool(pooling, unpooling, case), case)
     assert_equals_oracle(actual, case, pool_size, pool_size, padding)
 
@@ -296,7 +305,7 @@ def pooling_traced(mode, shape):
     ("mode", "shape"),
     [("graph", (2, 6, 4, 3)), ("xla", (2, 6, 4, 3)), ("xla", (1, 5, 7, 2)), ("dynamic", (1, 1, 1, 3))],
 )
-@settings(max_examples=60)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_random_values_in_compiled_functions(mode, shape, data):
     batch, height, width, channels = shape
@@ -406,9 +415,12 @@ def test_overlapping_windows_are_refused_where_tensorflows_kernels_do_not_run(mo
         run(mode, MaxPoolingWithArgmax2D(3, strides), awkward_map((6, 6), batch=1, channels=1))
 
 
-def test_overlapping_windows_are_refused_where_they_do_not_fill_the_map():
+@pytest.mark.parametrize(
+    ("strides", "padding", "size"), [(2, "same", (5, 5)), (2, "valid", (6, 7)), (1, "valid", (2, 2))]
+)
+def test_overlapping_windows_are_refused_where_they_do_not_fill_the_map(strides, padding, size):
     with pytest.raises(NotImplementedError, match="overlapping windows"):
-        MaxPoolingWithArgmax2D(3, 2)(awkward_map((5, 5), batch=1, channels=1))
+        MaxPoolingWithArgmax2D(3, strides, padding)(awkward_map(size, batch=1, channels=1))
 
 
 # What is refused.
@@ -467,6 +479,13 @@ def test_unpooling_refuses_a_like_that_cannot_be_the_pooled_map(padding, size):
     updates, indices = np.zeros((1, 2, 2, 1), "float32"), np.zeros((1, 2, 2, 1), "int64")
     with pytest.raises(ValueError, match="like has height and width"):
         MaxUnpooling2D(padding=padding)(updates, indices, like=np.zeros((1, *size, 1), "float32"))
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 1), ()])
+def test_unpooling_refuses_a_like_that_has_not_four_dimensions(shape):
+    updates, indices = np.zeros((1, 2, 2, 1), "float32"), np.zeros((1, 2, 2, 1), "int64")
+    with pytest.raises(ValueError, match=r"like must be a tensor \(batch, height, width, channels\)"):
+        MaxUnpooling2D()(updates, indices, like=np.zeros(shape, "float32"))
 
 
 # In models.

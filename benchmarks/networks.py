@@ -1,0 +1,49 @@
+"""Whole networks at 360x480: ours and the peers in one run.
+
+    make benchmark-environments
+    .venv/bin/python benchmarks/networks.py
+
+On a GPU, from an environment with JAX and one with PyTorch, `--backend jax --precision mixed_bfloat16 --batch 12`.
+"""
+
+from typing import Annotated
+
+import typer
+from side_by_side import Contender, available, measure, show
+
+
+def contenders_for(backend: str, precision: str) -> list[Contender]:
+    """Ours, the limit without indices, the layer that others use, and PyTorch."""
+    common = {"precision": precision}
+    ours = [
+        Contender("ours", "with_keras", {"implementation": "ours", **common}, backend),
+        Contender("no indices", "with_keras", {"implementation": "none", **common}, backend),
+    ]
+    if backend == "tensorflow":
+        ours += [Contender("Keras, scatter_nd", "with_keras", {"implementation": "scatter_nd", **common})]
+        torch = [("PyTorch, NCHW", "nchw", False), ("PyTorch, channels_last", "channels_last", False)]
+    else:
+        torch = [("PyTorch, channels_last, compiled", "channels_last", True)]
+    return ours + [
+        Contender(name, "with_torch", {"memory_format": layout, "compiled": compiled, **common}, "torch")
+        for name, layout, compiled in torch
+    ]
+
+
+def main(
+    rounds: Annotated[int, typer.Option(min=1, help="How often each implementation has its turn.")] = 3,
+    repeats: Annotated[int, typer.Option(min=1, help="Calls a turn.")] = 3,
+    batch: Annotated[int, typer.Option(min=1, help="Images a call.")] = 1,
+    network: Annotated[list[str] | None, typer.Option(help="Which; may be given again.")] = None,
+    backend: Annotated[str, typer.Option(help="Of Keras: tensorflow, or jax as on a GPU.")] = "tensorflow",
+    precision: Annotated[str, typer.Option(help="float32 or mixed_bfloat16.")] = "float32",
+) -> None:
+    """Prints medians of a prediction and of a training step, and their ratios to ours."""
+    contenders = available(contenders_for(backend, precision))
+    for name in network or ["segnet_basic", "segnet"]:
+        task = {"task": "network", "network": name, "size": (360, 480), "batch": batch, "repeats": repeats}
+        show(f"{name}, {batch}x360x480, {precision}", measure(contenders, task, rounds), "ms")
+
+
+if __name__ == "__main__":
+    typer.run(main)

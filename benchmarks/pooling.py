@@ -1,0 +1,45 @@
+"""Pooling and unpooling alone: ours and the peers in one run.
+
+make benchmark-environments
+.venv/bin/python benchmarks/pooling.py
+"""
+
+from typing import Annotated
+
+import typer
+from side_by_side import Contender, available, measure, show
+
+CONTENDERS = [
+    Contender("ours", "with_keras", {"implementation": "ours"}),
+    Contender("ours, XLA", "with_keras", {"implementation": "ours", "jit_compile": True}),
+    Contender("no indices", "with_keras", {"implementation": "none"}),
+    Contender("tensorflow-addons", "with_addons", {}),
+    Contender("Keras, scatter_nd", "with_keras", {"implementation": "scatter_nd"}),
+    Contender("PyTorch, NCHW", "with_torch", {"memory_format": "nchw"}, "torch"),
+    Contender("PyTorch, channels_last", "with_torch", {"memory_format": "channels_last"}, "torch"),
+]
+
+TASKS = [
+    {"size": (360, 480), "batch": 2, "channels": 64},
+    {"size": (180, 240), "batch": 2, "channels": 128},
+    {"size": (90, 120), "batch": 2, "channels": 256},
+    {"size": (45, 60), "batch": 2, "channels": 512},
+]
+
+
+def main(
+    rounds: Annotated[int, typer.Option(min=1, help="How often each implementation has its turn.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Calls a turn.")] = 10,
+) -> None:
+    """Prints medians of forward, and of forward and backward, and their ratios to ours."""
+    contenders = available(CONTENDERS)
+    for task in TASKS:
+        height, width = task["size"]
+        # The peers cannot return to an odd height without being told it; the even part is what all can do.
+        even = {**task, "size": (height // 2 * 2, width // 2 * 2)}
+        figures = measure(contenders, {"task": "pooling", **even, "repeats": repeats}, rounds)
+        show(f"{task['batch']}x{even['size'][0]}x{even['size'][1]}x{task['channels']}", figures, "ms")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,106 @@
+"""The layers against the numpy oracle, on whichever backend Keras has."""
+
+import gradients
+import keras
+import ml_dtypes
+import numpy as np
+import oracles
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
+
+TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+# Of few shapes, because JAX compiles each operation anew for each.
+SIZES = ((1, 1), (1, 2), (2, 1), (3, 3), (4, 6), (6, 6), (7, 5), (2, 11))
+FLOATS = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+VALUES = st.sampled_from([-1.0, 0.0, 1.0, -0.0, -np.inf, np.inf, np.nan, 2.5])
+
+
+@st.composite
+def cases(draw):
+    """A map of awkward values, and values to unpool and to send back."""
+    size = draw(st.sampled_from(SIZES))
+    pool_size = draw(st.sampled_from([2, 3]))
+    padding = draw(st.sampled_from(["same", "valid"]))
+    if padding == "valid" and min(size) < pool_size:
+        size = (6, 6)
+    dtype = draw(st.sampled_from(sorted(FLOATS)))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    shape = (2, *size, 3)
+    values = np.array(draw(st.lists(VALUES, min_size=1, max_size=12)), "float32")
+    x = random.choice(values, shape).astype(FLOATS[dtype])
+    pooled_shape = oracles.max_pool(x, (pool_size,) * 2, (pool_size,) * 2, padding)[0].shape
+    updates, back_pooled, back_unpooled = (
+        random.integers(-9, 10, s).astype(FLOATS[dtype]) for s in (pooled_shape, pooled_shape, shape)
+    )
+    return pool_size, padding, dtype, x, updates, back_pooled, back_unpooled
+
+
+def equal(actual, expected):
+    assert actual.dtype == expected.dtype
+    np.testing.assert_array_equal(actual.astype("float64"), expected.astype("float64"))
+
+
+@settings(max_examples=600)
+@given(cases())
+def test_random_maps_forward_and_gradient(case):
+    pool_size, padding, dtype, x, updates, back_pooled, back_unpooled = case
+    pooling = MaxPoolingWithArgmax2D(pool_size, padding=padding, dtype=dtype)
+    unpooling = MaxUnpooling2D(pool_size, padding=padding, dtype=dtype)
+
+    def function(x, updates):
+        pooled, indices = pooling(x)
+        return pooled, unpooling(updates, indices, like=x), indices
+
+    outputs, back = gradients.run(function, [x, updates], [back_pooled, back_unpooled])
+    pooled, codes, positions = oracles.max_pool(x, (pool_size,) * 2, (pool_size,) * 2, padding)
+    equal(outputs[0], pooled)
+    equal(outputs[1], oracles.scatter(updates, positions, x.shape[1:3]))
+    if outputs[2].dtype == np.int8:
+        equal(outputs[2], codes.astype("int8"))
+    else:
+        assert TENSORFLOW
+        equal(outputs[2], positions)
+    equal(back[0], oracles.scatter(back_pooled, positions, x.shape[1:3]))
+    equal(back[1], oracles.gather(back_unpooled, positions))
+
+
+def test_indices_take_one_byte_a_window_where_they_are_places():
+    _, indices = MaxPoolingWithArgmax2D()(np.zeros((2, 5, 7, 3), "float32"))
+    assert keras.backend.standardize_dtype(indices.dtype) == "int8"
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_a_mask_of_positions_unpools_as_tensorflow_means_it(dtype):
+    x = np.random.default_rng(0).normal(size=(2, 5, 7, 3)).astype("float32")
+    pooled, _, positions = oracles.max_pool(x, (2, 2), (2, 2), "same")
+    unpooled = MaxUnpooling2D()(pooled, positions.astype(dtype), like=x)
+    equal(keras.ops.convert_to_numpy(unpooled), oracles.scatter(pooled, positions, (5, 7)))
+
+
+@pytest.mark.parametrize("layer", [MaxPoolingWithArgmax2D, MaxUnpooling2D])
+def test_channels_first_is_refused(layer):
+    with pytest.raises(ValueError, match="data_format must be 'channels_last'"):
+        layer(data_format="channels_first")
+
+
+@pytest.mark.skipif(TENSORFLOW, reason="TensorFlow has kernels for overlapping windows")
+def test_overlapping_windows_are_refused():
+    with pytest.raises(NotImplementedError, match="overlapping windows"):
+        MaxPoolingWithArgmax2D(3, 2)(np.zeros((1, 6, 6, 1), "float32"))
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_computes_in_half(policy):
+    image = keras.Input((5, 7, 3))
+    pooled, indices = MaxPoolingWithArgmax2D(dtype=policy)(image)
+    model = keras.Model(image, [pooled, MaxUnpooling2D(dtype=policy)(pooled, indices, like=image)])
+    x = np.random.default_rng(0).integers(-8, 9, (2, 5, 7, 3)).astype("float32")
+    half, _, positions = oracles.max_pool(x, (2, 2), (2, 2), "same")
+    pooled, unpooled = model.predict(x, verbose=0)
+    np.testing.assert_array_equal(pooled.astype("float32"), half)
+    np.testing.assert_array_equal(unpooled.astype("float32"), oracles.scatter(half, positions, (5, 7)))
+    assert keras.backend.standardize_dtype(model.outputs[1].dtype) == policy.removeprefix("mixed_")

@@ -1,0 +1,104 @@
+"""Building, training, scoring and saving, on whichever backend Keras has."""
+
+import subprocess
+import sys
+
+import keras
+import networks
+import numpy as np
+import pytest
+
+import keras_segnet
+from keras_segnet.callbacks import MedianFrequencyBalancing
+from keras_segnet.data import evaluation_batches, street_scenes, training_batches
+from keras_segnet.evaluation.evaluate import evaluate
+from keras_segnet.inference import load_segmenter
+from keras_segnet.losses import WeightedCrossentropy
+from keras_segnet.metrics import MeanIoU
+from keras_segnet.training.optimizers import ConvolutionMuon
+
+BACKEND = keras.backend.backend()
+
+
+def test_there_is_no_tensorflow_but_on_its_own_backend():
+    assert ("tensorflow" in sys.modules) == (BACKEND == "tensorflow")
+
+
+def train(epochs, precision="float32"):
+    """A small net on drawn streets, by the ways that a user goes. Returns it and the losses of its epochs."""
+    keras.utils.set_random_seed(5)
+    scenes = street_scenes("train", count=8, size=(48, 64))
+    classes = scenes.classes
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = keras_segnet.build_segnet_basic(len(classes), (24, 32, 3), width=0.25)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.compile(
+        optimizer=ConvolutionMuon(5e-3),
+        loss=WeightedCrossentropy(len(classes), ignore_class=classes.ignored),
+        metrics=[MeanIoU(len(classes), classes.ignored)],
+    )
+    history = model.fit(
+        training_batches(scenes, 4, (24, 32), seed=3),
+        epochs=epochs,
+        validation_data=evaluation_batches(scenes, 4, (24, 32)),
+        callbacks=[MedianFrequencyBalancing(scenes)],
+        verbose=0,
+    ).history
+    return model, history
+
+
+def test_a_network_learns_and_scores_the_same_from_its_file(tmp_path):
+    model, history = train(epochs=20)
+    assert history["loss"][-1] < 0.75 * history["loss"][0]
+    scenes = street_scenes("train", count=8, size=(48, 64))
+    scores = model.evaluate(evaluation_batches(scenes, 4, (24, 32)), verbose=0, return_dict=True)
+    assert scores["mean_iou"] == pytest.approx(history["val_mean_iou"][-1], abs=1e-6)
+    model.save(tmp_path / "model.keras")
+    scores = evaluate(load_segmenter(tmp_path / "model.keras"), scenes).scores()
+    assert scores.mean_iou > 0.05
+
+
+def test_two_runs_from_one_seed_give_bit_equal_weights():
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    (one, _), (other, _) = train(epochs=2), train(epochs=2)
+    for first, second in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_a_network_trains_in_mixed_precision(precision):
+    _, history = train(epochs=4, precision=precision)
+    assert np.isfinite(history["loss"]).all()
+    assert history["loss"][-1] < history["loss"][0]
+
+
+@pytest.mark.parametrize("size", networks.SIZES)
+@pytest.mark.parametrize("network", networks.NETWORKS)
+def test_a_saved_network_gives_equal_outputs_in_a_new_process(network, size, tmp_path):
+    model = networks.build(network, size)
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "image.npy", networks.image(size))
+    program = """
+import sys
+import keras, keras_segnet, numpy as np
+model = keras.models.load_model(sys.argv[1] + "/model.keras")
+np.save(sys.argv[1] + "/answer.npy", model.predict(np.load(sys.argv[1] + "/image.npy"), verbose=0))
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True)
+    expected = model.predict(networks.image(size), verbose=0)
+    np.testing.assert_array_equal(np.load(tmp_path / "answer.npy"), expected)
+
+
+@pytest.mark.parametrize("network", networks.NETWORKS)
+def test_a_network_of_open_size_gives_what_one_of_that_size_gives(network):
+    """Under TensorFlow this holds one encoding beside the other."""
+    model = networks.build(network, "open")
+    fixed = networks.build(network, "fixed")
+    fixed.set_weights(model.get_weights())
+    picture = networks.image("fixed")
+    np.testing.assert_allclose(model.predict(picture, verbose=0), fixed.predict(picture, verbose=0), atol=1e-5)

@@ -1,0 +1,79 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_segnet.training.optimizers import ConvolutionMuon
+
+SHAPES = [(3, 3, 4, 8), (3, 3, 16, 5), (1, 1, 3, 11), (7, 7, 2, 6), (1, 1, 1, 1)]
+
+
+def variable(shape, seed=0, name="kernel"):
+    return keras.Variable(np.random.default_rng(seed).normal(size=shape).astype("float32"), name=name)
+
+
+def orthogonalised(matrix, steps=5, a=3.4445, b=-4.7750, c=2.0315):
+    """The quintic iteration on singular values, which is what it comes to on matrices."""
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    values = values / np.linalg.norm(values)
+    for _ in range(steps):
+        values = a * values + b * values**3 + c * values**5
+    return left * values @ right
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_kernel_moves_along_its_orthogonalised_momentum(shape):
+    kernel = variable(shape)
+    before = kernel.numpy().astype("float64")
+    optimizer = ConvolutionMuon(0.01, weight_decay=None, adam_weight_decay=None, momentum=0.9)
+    gradients = [np.random.default_rng(seed).normal(size=shape).astype("float32") for seed in (1, 2)]
+    momentum, expected = np.zeros(shape), before.copy()
+    for gradient in gradients:
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [kernel])
+        momentum = 0.9 * momentum + gradient
+        nesterov = (gradient + 0.9 * momentum).reshape(-1, shape[-1])
+        scale = 0.01 * 0.2 * np.sqrt(max(nesterov.shape))
+        expected -= scale * orthogonalised(nesterov).reshape(shape)
+    np.testing.assert_allclose(kernel.numpy(), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 8, 8), (3, 3, 16, 5)])
+def test_all_directions_of_a_step_are_about_equally_long(shape):
+    kernel = variable(shape)
+    before = kernel.numpy()
+    optimizer = ConvolutionMuon(1.0, weight_decay=None, adam_weight_decay=None, rms_rate=None)
+    optimizer.apply(
+        [keras.ops.convert_to_tensor(np.random.default_rng(1).normal(size=shape).astype("float32"))], [kernel]
+    )
+    lengths = np.linalg.svd((kernel.numpy() - before).reshape(-1, shape[-1]), compute_uv=False)
+    assert lengths.min() > 0.5
+    assert lengths.max() < 1.5
+
+
+@pytest.mark.parametrize(("shape", "name"), [((5,), "bias"), ((4, 3), "kernel"), ((3, 3, 4, 11), "classifier")])
+def test_the_rest_moves_as_adam_would_have_it(shape, name):
+    ours, theirs = variable(shape, name=name), variable(shape, name=name)
+    muon = ConvolutionMuon(0.02, adam_lr_ratio=0.5, adam_weight_decay=None, exclude_layers=["classifier"])
+    adamw = keras.optimizers.Adam(0.01)
+    for seed in range(3):
+        gradient = np.random.default_rng(seed).normal(size=shape).astype("float32")
+        muon.apply([keras.ops.convert_to_tensor(gradient)], [ours])
+        adamw.apply([keras.ops.convert_to_tensor(gradient)], [theirs])
+    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-6)
+
+
+def test_a_saved_model_goes_on_with_the_same_optimizer(tmp_path):
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(8, 6, 6, 3)).astype("float32")
+    y = x.sum(axis=-1, keepdims=True)
+    model = keras.Sequential(
+        [keras.Input((6, 6, 3)), keras.layers.Conv2D(4, 3, padding="same"), keras.layers.Conv2D(1, 1)]
+    )
+    model.compile(ConvolutionMuon(0.01, exclude_layers=["conv2d_1"]), "mse")
+    model.fit(x, y, epochs=2, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert isinstance(again.optimizer, ConvolutionMuon)
+    for one in (model, again):
+        one.fit(x, y, epochs=2, verbose=0, shuffle=False)
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
