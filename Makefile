@@ -12,7 +12,7 @@ NO_PYTHON = No Python from 3.11 to 3.13 was found; install one, or say make PYTH
 VENV = .venv
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-backends lint types environment clean
+.PHONY: demo test test-backends benchmark-environments lint types environment clean
 
 demo: $(READY)
 	$(VENV)/bin/keras-segnet demo
@@ -30,6 +30,17 @@ test-backends: $(READY) .venv-jax/.ready .venv-torch/.ready
 	KERAS_BACKEND=tensorflow $(VENV)/bin/python -m pytest tests/backends/test_exchange.py
 	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/backends
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest tests/backends
+
+# For benchmarks/; tensorflow-addons runs in Python 3.11 at most.
+ADDONS_PYTHON ?= $(shell for p in python3.11 python3.10 python3.9 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 9) <= sys.version_info < (3, 12))' 2>/dev/null && echo $$p && break; done)
+benchmark-environments: $(READY) .venv-torch/.ready .venv-addons/.ready
+
+.venv-addons/.ready: requirements-addons.txt
+	@test -n "$(ADDONS_PYTHON)" || { echo "No Python from 3.9 to 3.11 was found; say make ADDONS_PYTHON=/path/to/python benchmark-environments."; exit 2; }
+	$(ADDONS_PYTHON) -m venv .venv-addons
+	.venv-addons/bin/python -m pip install --quiet --requirement requirements-addons.txt
+	touch $@
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
@@ -55,4 +66,4 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-jax .venv-torch build *.egg-info
+	rm -rf $(VENV) .venv-jax .venv-torch .venv-addons build *.egg-info

@@ -9,7 +9,7 @@ On a GPU, from an environment with JAX and one with PyTorch, `--backend jax --pr
 from typing import Annotated
 
 import typer
-from side_by_side import Contender, available, measure, show
+from side_by_side import Contender, available, console, measure, show
 
 
 def contenders_for(backend: str, precision: str) -> list[Contender]:
@@ -37,12 +37,20 @@ def main(
     network: Annotated[list[str] | None, typer.Option(help="Which; may be given again.")] = None,
     backend: Annotated[str, typer.Option(help="Of Keras: tensorflow, or jax as on a GPU.")] = "tensorflow",
     precision: Annotated[str, typer.Option(help="float32 or mixed_bfloat16.")] = "float32",
+    peak: Annotated[float | None, typer.Option(help="TFLOP/s of the machine, to show the share reached.")] = None,
 ) -> None:
     """Prints medians of a prediction and of a training step, and their ratios to ours."""
     contenders = available(contenders_for(backend, precision))
     for name in network or ["segnet_basic", "segnet"]:
         task = {"task": "network", "network": name, "size": (360, 480), "batch": batch, "repeats": repeats}
-        show(f"{name}, {batch}x360x480, {precision}", measure(contenders, task, rounds), "ms")
+        figures = measure(contenders, task, rounds)
+        multiply_adds = max(values.pop("multiply-adds", 0) for values in figures.values())
+        show(f"{name}, {batch}x360x480, {precision}", figures, "ms")
+        for contender, values in figures.items():
+            # Two operations each, and a step goes through the network once forward and twice, in effect, backward.
+            reached = 6 * multiply_adds / (values["train step"] * 1e-3) / 1e12
+            share = f", {100 * reached / peak:.1f} % of {peak:g}" if peak else ""
+            console.print(f"{contender}: training at {reached:.2f} TFLOP/s{share}")
 
 
 if __name__ == "__main__":

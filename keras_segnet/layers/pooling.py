@@ -233,7 +233,8 @@ class MaxUnpooling2D(_Windowed):
             return
         if len(like.shape) != 4:
             raise ValueError(
-                f"{self.name}: like must be a tensor (batch, height, width, channels), not of shape {tuple(like.shape)}."
+                f"{self.name}: like must be a tensor (batch, height, width, channels); its shape is "
+                f"{tuple(like.shape)}."
             )
         for n, whole, p, s in zip(shape[1:3], like.shape[1:3], self.pool_size, self.strides, strict=True):
             if None not in (n, whole) and lay_windows(whole, p, s, self.padding).count != n:
