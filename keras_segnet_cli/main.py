@@ -297,13 +297,24 @@ def export(
         str | None,
         typer.Option(metavar="HEIGHTxWIDTH", help="Size of a .tflite file's input, where the model's is open."),
     ] = None,
+    precision: Annotated[str, typer.Option(help="Of a .tflite file: float32, float16 or int8.")] = "float32",
+    head: Annotated[str, typer.Option(help="Of a .tflite file: probabilities, logits or class_map.")] = "probabilities",
+    interface: Annotated[
+        str, typer.Option(help="Dtype that an int8 file takes and gives: float32, int8 or uint8.")
+    ] = "float32",
+    calibration_images: Annotated[
+        int, typer.Option(min=1, help="Training images on which the ranges of an int8 file are measured.")
+    ] = 100,
 ) -> None:
     """Export a model, and prove that it gives the same labels.
 
-    The exported file runs on images beside the Keras model. If less than 99.9 % of the pixels get the same label,
-    nothing is written and the exit status is 1.
+    The exported file runs on images beside the Keras model. If less than 99.9 % of the pixels get the same label
+    (99.5 % for float16, 95 % for int8), nothing is written and the exit status is 1. An int8 export needs --data, and
+    scores the Keras model and the file in all three precisions on --split.
 
     Example: `keras-segnet export runs/first/model.keras --format tflite --output segnet.tflite --data my_images`
+
+    In eight bits: `keras-segnet export MODEL --format tflite --precision int8 --output small.tflite --data my_images`
     """
     from keras_segnet.data import open_dataset
     from keras_segnet.errors import InputError
@@ -312,38 +323,123 @@ def export(
 
     if output.exists():
         raise InputError(f"{output} exists already; remove it or choose another --output.")
+    if format is not Format.tflite and (precision, head, interface) != ("float32", "probabilities", "float32"):
+        raise InputError("--precision, --head and --interface are for --format tflite.")
+    if precision == "int8" and data is None:
+        raise InputError("--precision int8 needs --data: images on which the ranges of activations are measured.")
     size = None if input_size is None else parse_size(input_size)
     dataset = open_dataset(data or "streets", split.value)
     if data is None:
         say("No --data is given; comparing on drawn streets.")
     keras_model = load_keras_model(model)
+    options: dict[str, Any] = {}
+    if format is Format.tflite:
+        options = {"precision": precision, "head": head, "interface": interface, "input_size": size}
+    if precision == "int8":
+        training = open_dataset(str(data), "train")
+        _refuse_other_classes(keras_model, training)
+        options["representative_data"] = pictures_of(training, calibration_images)
     try:
-        report = export_model(keras_model, format, output, dataset, images, size)
+        report = export_model(keras_model, format, output, dataset, images, options)
+        show_reports([report])
+        if precision == "int8":
+            compare_precisions(keras_model, output, dataset, images, options)
     except ParityError as error:
         fail(str(error), 1)
-    show_reports([report])
+
+
+def _refuse_other_classes(model: Any, dataset: SegmentationDataset) -> None:
+    from keras_segnet.errors import InputError
+
+    if model.output_shape[-1] != len(dataset.classes):
+        raise InputError(
+            f"the model predicts {model.output_shape[-1]} classes and {dataset.name} has {len(dataset.classes)}; "
+            "calibrate on images like those it was trained on."
+        )
+
+
+def pictures_of(dataset: SegmentationDataset, count: int) -> list[Any]:
+    """Images spread over a data set."""
+    import numpy as np
+
+    chosen = np.unique(np.linspace(0, len(dataset) - 1, count).astype(int))
+    return [dataset[int(index)].image for index in screen.progress(chosen, len(chosen), f"Reading {dataset.name}")]
 
 
 def export_model(
-    model: Any, format: Format, output: Path, dataset: SegmentationDataset, images: int, size: tuple[int, int] | None
+    model: Any, format: Format, output: Path, dataset: SegmentationDataset, images: int, options: dict[str, Any]
 ) -> ParityReport:
     """Exports and compares on images spread over a data set."""
-    import numpy as np
-
     from keras_segnet.exporting import to_saved_model, to_tflite
 
-    chosen = np.unique(np.linspace(0, len(dataset) - 1, images).astype(int))
-    pictures = [dataset[int(index)].image for index in screen.progress(chosen, len(chosen), "Reading images")]
-    with console.status(f"Exporting to {output}"):
-        if format is Format.tflite:
-            return to_tflite(model, output, input_size=size, images=pictures)
-        return to_saved_model(model, output, images=pictures)
+    pictures = pictures_of(dataset, images)
+    if format is Format.tflite:
+        return to_tflite(model, output, images=pictures, progress=screen.progress, **options)
+    return to_saved_model(model, output, images=pictures, progress=screen.progress)
+
+
+def compare_precisions(
+    model: Any, exported: Path, dataset: SegmentationDataset, images: int, options: dict[str, Any]
+) -> None:
+    """Shows the scores of the Keras model, and of the file in each precision, on one data set."""
+    import tempfile
+
+    from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
+    from keras_segnet.inference import load_segmenter
+    from keras_segnet.inference.segmenter import KerasSegmenter
+
+    segmenters = {"Keras": KerasSegmenter(model)}
+    with tempfile.TemporaryDirectory() as folder:
+        for precision in ("float32", "float16"):
+            path = Path(folder) / f"{precision}.tflite"
+            floating = {"precision": precision, "head": options["head"], "input_size": options["input_size"]}
+            export_model(model, Format.tflite, path, dataset, images, floating)
+            segmenters[precision] = load_segmenter(path)
+        segmenters["int8"] = load_segmenter(exported)
+        scores = {
+            name: evaluate_segmenter(segmenter, dataset, screen.progress).scores()
+            for name, segmenter in segmenters.items()
+        }
+    console.print(screen.precisions_table(f"Precisions on {dataset.name}", scores))
 
 
 def show_reports(reports: list[ParityReport]) -> None:
     console.print(screen.parity_table(reports))
     for report in reports:
         say(f"{report.path}: ops " + ", ".join(f"{name} {count}" for name, count in report.ops.items()))
+
+
+@app.command("check-gpu")
+def check_gpu(
+    file: Annotated[Path, typer.Argument(help="A .tflite file.")],
+    software_device: Annotated[
+        Path | None, typer.Option(help="Folder with SwiftShader, to use instead of a GPU; see export/README.md.")
+    ] = None,
+) -> None:
+    """Say whether LiteRT's GPU backend takes a file whole, and which ops it does not take.
+
+    Runs the file on the GPU alone, beside the CPU, and compares. The exit status is 1 if the GPU does not take all of
+    it or computes something else.
+
+    Example: `keras-segnet check-gpu segnet.tflite`
+    """
+    from keras_segnet.exporting import check_gpu as check
+
+    with console.status(f"Running {file} on the GPU"):
+        report = check(file, software_device=software_device)
+    if report.device is None:
+        fail("there is no Vulkan device here; with --software-device one made of software will do.", 2)
+    say(f"Device: {report.device}")
+    for line in report.rejected:
+        say(f"Not taken: {line}")
+    if not report.fully_accelerated:
+        fail(f"the GPU backend does not take {file} whole.", 1)
+    say(
+        f"{file} runs on the GPU whole. {100 * report.label_agreement:.3f} % of its labels are those of the CPU, the "
+        f"largest difference is {report.largest_difference:.1e}."
+    )
+    if report.label_agreement < 0.999:
+        fail(f"{file} gives other labels on the GPU than on the CPU.", 1)
 
 
 @app.command()
@@ -421,7 +517,7 @@ def demo(
     model = load_keras_model(run.model_path)
     exports = ((Format.saved_model, folder / "saved_model"), (Format.tflite, folder / "segnet.tflite"))
     try:
-        show_reports([export_model(model, format, path, test, 20, None) for format, path in exports])
+        show_reports([export_model(model, format, path, test, 20, {}) for format, path in exports])
     except ParityError as error:
         fail(str(error), 1)
     scores = evaluate_segmenter(load_segmenter(folder / "segnet.tflite"), test, screen.progress).scores()

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import absl.logging
@@ -79,4 +79,15 @@ def parity_table(reports: Iterable[Any]) -> Table:
             f"{report.size / 1e6:.2f}",
             f"{1e3 * report.latency:.1f}",
         )
+    return table
+
+
+def precisions_table(title: str, scores: Mapping[str, Any]) -> Table:
+    """Overall scores, a line for each of some models."""
+    table = Table("model", title=title, title_justify="left")
+    for heading in ("global accuracy, %", "class average, %", "mean IoU, %"):
+        table.add_column(heading, justify="right")
+    for name, score in scores.items():
+        figures = (score.global_accuracy, score.class_average_accuracy, score.mean_iou)
+        table.add_row(name, *(f"{100 * figure:.2f}" for figure in figures))
     return table

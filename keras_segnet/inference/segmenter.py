@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,14 @@ class SavedModelSegmenter(Segmenter):
 
 
 class TFLiteSegmenter(Segmenter):
-    """A .tflite file in the stock LiteRT interpreter, on the CPU."""
+    """A .tflite file in the stock LiteRT interpreter, on the CPU.
+
+    Takes what `keras_segnet.exporting.to_tflite` writes, in all precisions. Logits become probabilities, and a class
+    map becomes probabilities of 0 and 1.
+
+    Attributes:
+        head: "probabilities", "logits" or "class_map".
+    """
 
     def __init__(self, path: Path, num_threads: int | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
@@ -97,18 +105,62 @@ class TFLiteSegmenter(Segmenter):
             self._interpreter.allocate_tensors()
             (self._input,) = self._interpreter.get_input_details()
             (self._output,) = self._interpreter.get_output_details()
-            _, height, width, self.num_classes = (int(n) for n in self._output["shape"])
-        except (ValueError, RuntimeError) as error:
+            contents = read_contents(path)
+            shape = [int(n) for n in self._output["shape"]]
+            self.head = contents.get("head", "probabilities")
+            self.num_classes = int(contents["classes"]) if self.head == "class_map" else shape[3]
+        except (ValueError, RuntimeError, IndexError, KeyError) as error:
             raise InputError(f"{path} cannot be read as a .tflite file of a segmentation network: {error}") from error
-        self.input_size = (height, width)
+        self.input_size = (shape[1], shape[2])
+
+    def to_input(self, images: np.ndarray) -> np.ndarray:
+        """Images as the file takes them: float32, or quantised."""
+        return _quantize(images, self._input)
 
     def run(self, images: np.ndarray) -> np.ndarray:
         return np.concatenate([self._run_one(image[None]) for image in images])
 
     def _run_one(self, image: np.ndarray) -> np.ndarray:
-        self._interpreter.set_tensor(self._input["index"], image.astype(self._input["dtype"]))
+        self._interpreter.set_tensor(self._input["index"], self.to_input(image))
         self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output["index"])
+        output = self._interpreter.get_tensor(self._output["index"])
+        if self.head == "class_map":
+            return np.eye(self.num_classes, dtype=np.float32)[output]
+        scores = _dequantize(output, self._output)
+        return scores if self.head == "probabilities" else _softmax(scores)
+
+
+CONTENTS = "keras_segnet"
+"""Name under which a .tflite file says what is in it, as JSON: `head`, and the number of `classes`."""
+
+
+def read_contents(path: Path) -> dict[str, Any]:
+    """What a .tflite file of `to_tflite` says of itself; empty for others."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    file = schema.Model.GetRootAsModel(path.read_bytes(), 0)
+    for i in range(file.MetadataLength()):
+        if file.Metadata(i).Name().decode() == CONTENTS:
+            return dict(json.loads(file.Buffers(file.Metadata(i).Buffer()).DataAsNumpy().tobytes()))
+    return {}
+
+
+def _quantize(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    scale, zero_point = details["quantization"]
+    if not scale:
+        return values.astype(details["dtype"])
+    limits = np.iinfo(details["dtype"])
+    return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(details["dtype"])
+
+
+def _dequantize(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    scale, zero_point = details["quantization"]
+    return (values.astype(np.float32) - zero_point) * np.float32(scale) if scale else values.astype(np.float32)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def load_segmenter(path: str | os.PathLike[str]) -> Segmenter:

@@ -4,7 +4,7 @@ One pair of layers, two encodings of the index tensor. The tensor says by its dt
 
 | encoding | dtype | content | made where |
 |---|---|---|---|
-| flat | int64 | position in the map, as `tf.nn.max_pool_with_argmax` gives it | TensorFlow kernels, whole windows |
+| flat | int32 | position in the map, as `tf.nn.max_pool_with_argmax` gives it | TensorFlow kernels, whole windows |
 | window | int8 | place in the pooling window | everywhere else: XLA, JAX, PyTorch, odd or unknown sizes |
 | window | float32 | the same | export: LiteRT compares float32 everywhere, int8 hardly anywhere |
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,10 +74,18 @@ class _Windowed(keras.layers.Layer):
                 f"strides must not exceed pool_size, or the windows leave gaps; strides is {self.strides}, "
                 f"pool_size {self.pool_size}."
             )
-        # TensorFlow's kernels beat XLA on these layers, so `jit_compile="auto"` should not choose XLA. Keras then turns
-        # down `model.compile(jit_compile=True)` too, with a warning. What is compiled all the same, by
-        # `tf.function(jit_compile=True)`, takes the window encoding: tracing notices it.
-        self.supports_jit = keras.backend.backend() != "tensorflow"
+
+    @property
+    def supports_jit(self) -> bool:
+        """Yes, but not for Keras to choose it: with TensorFlow's kernels a training step is faster than with XLA.
+
+        Keras asks this both when `model.compile(jit_compile=True)` is said and when it decides what "auto" means.
+        """
+        return self._supports_jit and not (keras.backend.backend() == "tensorflow" and _keras_decides_about_xla())
+
+    @supports_jit.setter
+    def supports_jit(self, value: bool) -> None:
+        self._supports_jit = value
 
     @property
     def windows_overlap(self) -> bool:
@@ -138,7 +147,8 @@ class MaxPoolingWithArgmax2D(_Windowed):
 
     def compute_output_spec(self, inputs: Tensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         shape = self.compute_output_shape(inputs.shape)[0]
-        dtype = "int64" if self._takes_flat_encoding(inputs.shape) else _window_dtype()
+        flat = self._takes_flat_encoding(inputs.shape)
+        dtype = flat_encoding.index_dtype(inputs.shape) if flat else _window_dtype()
         return keras.KerasTensor(shape, self.compute_dtype), keras.KerasTensor(shape, dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[tuple[int | None, ...], ...]:
@@ -164,7 +174,7 @@ class MaxPoolingWithArgmax2D(_Windowed):
             and unpooled_size(count, p, s, self.padding) == n
             for n, p, s in zip(shape[1:3], self.pool_size, self.strides, strict=True)
         )
-        return filled and not _portable.get() and flat_encoding.runs_tensorflow_kernels()
+        return filled and shape[3] is not None and not _portable.get() and flat_encoding.runs_tensorflow_kernels()
 
 
 @keras.saving.register_keras_serializable("keras_segnet")
@@ -242,6 +252,16 @@ class MaxUnpooling2D(_Windowed):
                     f"{self.name}: like has height and width {tuple(like.shape[1:3])}, which pooling takes to another "
                     f"size than that of the indices, {shape[1:3]}."
                 )
+
+
+def _keras_decides_about_xla() -> bool:
+    """Whether the question comes from where Keras resolves `jit_compile="auto"`. It gives no other sign of that."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_name == "_resolve_auto_jit_compile":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _window_dtype() -> str:

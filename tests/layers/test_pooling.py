@@ -59,7 +59,7 @@ def run(mode, function, *arrays):
 def expected_index_dtype(mode, whole_windows):
     if mode in PORTABLE:
         return "float32"
-    return "int64" if mode in EAGER_AND_GRAPH and whole_windows else "int8"
+    return "int32" if mode in EAGER_AND_GRAPH and whole_windows else "int8"
 
 
 def fills_whole_windows(size, pool_size):
@@ -130,7 +130,7 @@ def expected_outcome(case, pool_size, strides, padding, index_dtype):
     size = case.x.shape[1:3]
     return Outcome(
         pooled,
-        (positions if index_dtype == "int64" else codes).astype(index_dtype),
+        (positions if index_dtype == "int32" else codes).astype(index_dtype),
         oracles.scatter(case.updates, positions, size),
         oracles.scatter(case.upstream_of_pooled, positions, size),
         oracles.gather(case.upstream_of_unpooled, positions),
@@ -326,8 +326,13 @@ def test_the_flat_encoding_is_what_tensorflow_gives(padding, pool_size):
     x = awkward_map(size, batch=3, channels=4)
     pooled, indices = MaxPoolingWithArgmax2D(pool_size, padding=padding)(x)
     theirs, positions = tf.nn.max_pool_with_argmax(x, pool_size, pool_size, padding.upper())
-    assert_equal(indices.numpy(), positions.numpy())
+    assert_equal(indices.numpy(), positions.numpy().astype("int32"))
     assert_equal(pooled.numpy(), theirs.numpy())
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((1, 65536, 32766, 1), "int32"), ((1, 65536, 32768, 1), "int64")])
+def test_positions_are_as_wide_as_they_have_to_be(shape, dtype):
+    assert MaxPoolingWithArgmax2D()(keras.KerasTensor(shape))[1].dtype == dtype
 
 
 def test_codes_mean_the_same_inside_and_outside_of_portable_indices():
@@ -345,7 +350,7 @@ def test_portable_indices_end_with_their_context_even_after_an_error():
     x = awkward_map((4, 4), batch=1, channels=1)
     with pytest.raises(RuntimeError), portable_indices():
         raise RuntimeError
-    assert MaxPoolingWithArgmax2D()(x)[1].dtype == tf.int64
+    assert MaxPoolingWithArgmax2D()(x)[1].dtype == tf.int32
 
 
 @every_mode
@@ -404,7 +409,7 @@ def test_overlapping_windows_add_up_where_their_maxima_meet(mode, pool_size, str
     unpooling = MaxUnpooling2D(pool_size, strides, padding)
     case = make_case(awkward_map(size, batch=2, channels=3), pool_size, strides, padding)
     actual = run(mode, lambda case: pool_and_unpool(pooling, unpooling, case), case)
-    for one, other in zip(actual, expected_outcome(case, pool_size, strides, padding, "int64"), strict=True):
+    for one, other in zip(actual, expected_outcome(case, pool_size, strides, padding, "int32"), strict=True):
         assert_equal(one, other)
 
 
@@ -514,7 +519,7 @@ def test_symbolic_shapes_are_as_exact_as_the_input_is(size, padding, pooled, unp
     x = keras.Input((*size, 3))
     values, indices = MaxPoolingWithArgmax2D(padding=padding)(x)
     assert values.shape == indices.shape == (None, *pooled, 3)
-    assert indices.dtype == ("int64" if size == (8, 6) else "int8")
+    assert indices.dtype == ("int32" if size == (8, 6) else "int8")
     assert MaxUnpooling2D(padding=padding)(values, indices).shape == (None, *unpooled, 3)
     assert MaxUnpooling2D(padding=padding)(values, indices, like=x).shape == (None, *size, 3)
 
@@ -581,10 +586,17 @@ np.savez(f"{folder}/outputs.npz", fixed=fixed(inputs["x"]), dynamic=dynamic(inpu
     assert_equal(outputs["odd"], dynamic(odd).numpy())
 
 
-@pytest.mark.filterwarnings("ignore:Model doesn't support")
+@pytest.mark.filterwarnings("error:Model doesn't support")
 @pytest.mark.parametrize(
     ("jit_compile", "input_shape"),
-    [("auto", (6, 8, 3)), (False, (5, 7, 3)), (True, (6, 8, 3)), ("auto", (None, None, 3))],
+    [
+        ("auto", (6, 8, 3)),
+        (False, (5, 7, 3)),
+        (True, (6, 8, 3)),
+        (True, (5, 7, 3)),
+        (True, (None, None, 3)),
+        ("auto", (None, None, 3)),
+    ],
 )
 def test_a_model_trains_whatever_jit_compile_is(jit_compile, input_shape):
     keras.utils.set_random_seed(3)
@@ -597,16 +609,12 @@ def test_a_model_trains_whatever_jit_compile_is(jit_compile, input_shape):
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=jit_compile,
     )
+    # TensorFlow's kernels train faster, so XLA is taken only by who asks for it.
+    assert model.jit_compile is (jit_compile is True)
     losses = model.fit(x, labels, batch_size=8, epochs=25, verbose=0).history["loss"]
     assert losses[-1] < 0.9 * losses[0]
-
-
-def test_auto_does_not_choose_xla_on_tensorflow():
-    model = pooling_model((6, 8, 3))
-    model.compile(jit_compile="auto")
-    assert model.jit_compile is False
-    assert not MaxPoolingWithArgmax2D().supports_jit
-    assert not MaxUnpooling2D().supports_jit
+    assert model.evaluate(x, labels, verbose=0) < losses[0]
+    assert model.predict(x, verbose=0).shape == (*labels.shape, 2)
 
 
 @pytest.mark.parametrize("input_shape", [(6, 8, 3), (5, 7, 3), (None, None, 3)], ids=["whole", "odd", "dynamic"])

@@ -55,7 +55,7 @@ def test_the_layer_answers_their_masks_as_theirs_did(name, jit_compile, vectors)
 @every_case
 def test_their_mask_is_what_the_pooling_layer_gives(name, vectors):
     _, indices = MaxPoolingWithArgmax2D(**SETTINGS[name])(vectors[f"{name}/x"])
-    assert indices.dtype == tf.int64
+    assert indices.dtype == tf.int32
     np.testing.assert_array_equal(indices, vectors[f"{name}/mask"])
 
 
