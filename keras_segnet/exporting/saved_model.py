@@ -16,6 +16,9 @@ from keras_segnet.exporting.parity import ParityReport, export_through_gate, str
 from keras_segnet.exporting.tflite import require_tensorflow
 from keras_segnet.inference.segmenter import KerasSegmenter, SavedModelSegmenter
 
+LEAST_AGREEMENT = 0.999
+"""Share of pixels that must get the Keras model's label."""
+
 SIZE_OF_PROOF = (180, 240)
 """At which a network that takes any size is compared on drawn streets."""
 
@@ -52,7 +55,14 @@ def to_saved_model(
     if images is None:
         images = street_images(reference.input_size or SIZE_OF_PROOF)
     return export_through_gate(
-        path, lambda partial: _write(model, partial), reference, SavedModelSegmenter, _list_ops, images, progress
+        path,
+        lambda partial: _write(model, partial),
+        reference,
+        SavedModelSegmenter,
+        _list_ops,
+        images,
+        LEAST_AGREEMENT,
+        progress,
     )
 
 

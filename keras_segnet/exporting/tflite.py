@@ -106,8 +106,8 @@ def to_tflite(
         TFLiteSegmenter,
         list_ops,
         street_images(size) if images is None else images,
-        progress,
         LEAST_AGREEMENT[precision],
+        progress,
     )
 
 

@@ -97,6 +97,8 @@ class TFLiteSegmenter(Segmenter):
         head: "probabilities", "logits" or "class_map".
     """
 
+    input_size: tuple[int, int]
+
     def __init__(self, path: Path, num_threads: int | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
 

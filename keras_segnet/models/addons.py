@@ -41,10 +41,10 @@ class AddonsMaxUnpooling2D(MaxUnpooling2D):
             mask = _ancestor(updates, *mask[:3])
         return super().__call__(updates, mask, **kwargs)
 
-    def call(self, updates: Any, mask: Any) -> Any:
+    def call(self, updates: Any, mask: Any) -> Any:  # type: ignore[override]
         return super().call(updates, mask)
 
-    def compute_output_spec(self, updates: Any, mask: Any) -> keras.KerasTensor:
+    def compute_output_spec(self, updates: Any, mask: Any) -> keras.KerasTensor:  # type: ignore[override]
         return super().compute_output_spec(updates, mask)
 
 
