@@ -14,17 +14,22 @@ from side_by_side import Contender, available, console, measure, show
 
 def contenders_for(backend: str, precision: str) -> list[Contender]:
     """Ours, the limit without indices, the layer that others use, and PyTorch."""
-    common = {"precision": precision}
-    ours = [
-        Contender("ours", "with_keras", {"implementation": "ours", **common}, backend),
-        Contender("no indices", "with_keras", {"implementation": "none", **common}, backend),
-    ]
+    keras = [("ours", "ours", "auto"), ("no indices", "none", False)]
+    torch = [("PyTorch, channels_last, compiled", "channels_last", True)]
     if backend == "tensorflow":
-        ours += [Contender("Keras, scatter_nd", "with_keras", {"implementation": "scatter_nd", **common})]
+        keras += [
+            ("ours, XLA", "ours", True),
+            ("no indices, XLA", "none", True),
+            ("Keras, scatter_nd", "scatter_nd", False),
+        ]
         torch = [("PyTorch, NCHW", "nchw", False), ("PyTorch, channels_last", "channels_last", False)]
     else:
-        torch = [("PyTorch, channels_last, compiled", "channels_last", True)]
-    return ours + [
+        keras = [(name, implementation, "auto") for name, implementation, _ in keras]
+    common = {"precision": precision}
+    return [
+        Contender(name, "with_keras", {"implementation": which, "jit_compile": jit, **common}, backend)
+        for name, which, jit in keras
+    ] + [
         Contender(name, "with_torch", {"memory_format": layout, "compiled": compiled, **common}, "torch")
         for name, layout, compiled in torch
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from keras_segnet.exporting.heads import head as head_of
 from keras_segnet.exporting.heads import without_softmax
 from keras_segnet.exporting.parity import ParityReport, export_through_gate, street_images
 from keras_segnet.inference.segmenter import CONTENTS, KerasSegmenter, TFLiteSegmenter
-from keras_segnet.layers import portable_indices
+from keras_segnet.layers import MaxPoolingWithArgmax2D, portable_indices
 
 LEAST_AGREEMENT = {"float32": 0.999, "float16": 0.995, "int8": 0.95}
 """Precisions, and the share of pixels that must get the Keras model's label in each.
@@ -52,7 +52,8 @@ def to_tflite(
         model: a network of this library, under the TensorFlow backend.
         path: of the file to write; nothing may be there.
         precision: `"float32"` (default); `"float16"`: weights of half the size, which GPUs also compute with;
-            `"int8"`: weights and activations of eight bits, the fastest on CPUs and NPUs.
+            `"int8"`: weights and activations of eight bits, the fastest on CPUs and NPUs. What has no int8 kernel
+            stays float32 inside: of the networks here, the powers of `preprocessing="lrn"`.
         head: what comes out. `"probabilities"` (default) or `"logits"`, float32 `(1, height, width, classes)`, or
             `"class_map"`, int32 `(1, height, width)`.
         representative_data: uint8 RGB images of any size, for int8 only, and needed there: the ranges of all
@@ -88,7 +89,10 @@ def to_tflite(
         raise InputError(f"the model {model.name} takes images of any size; a .tflite file needs one: give input_size.")
 
     def write(partial: Path) -> None:
-        converter = _converter(model, size, head, finish)
+        steps = None
+        if precision == "int8":
+            steps = _int8_steps_of_pooling(model, representative_data or [], size, progress)
+        converter = _converter(model, size, head, finish, steps)
         if precision == "float16":
             import tensorflow as tf
 
@@ -111,7 +115,9 @@ def to_tflite(
     )
 
 
-def _converter(model: keras.Model, size: tuple[int, int], head: str, finish: Any) -> Any:
+def _converter(
+    model: keras.Model, size: tuple[int, int], head: str, finish: Any, int8_steps: Mapping[str, float] | None
+) -> Any:
     import tensorflow as tf
 
     network = without_softmax(model)
@@ -121,12 +127,42 @@ def _converter(model: keras.Model, size: tuple[int, int], head: str, finish: Any
 
     @tf.function(input_signature=[tf.TensorSpec((1, *size, 3), tf.float32, name="image")], autograph=False)
     def predict(image: Any) -> Any:
-        with portable_indices():
+        with portable_indices(int8_steps):
             return {head: finish(network.stateless_call(*weights, image, training=False)[0])}
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([predict.get_concrete_function()], tf.Module())
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     return converter
+
+
+def _int8_steps_of_pooling(
+    model: keras.Model, images: Sequence[np.ndarray], size: tuple[int, int], progress: Progress
+) -> dict[str, float]:
+    """The difference of neighbouring int8 values in the input of each pooling layer, for those that can use it.
+
+    These are the layers whose input is never negative and whose windows never hang over the start of the map.
+    """
+    layers = [
+        layer
+        for layer in model.layers
+        if isinstance(layer, MaxPoolingWithArgmax2D) and (max(layer.pool_size) <= 2 or layer.padding == "valid")
+    ]
+    if not layers:
+        return {}
+    ranges = keras.Model(
+        model.input, [[keras.ops.min(layer.input), keras.ops.max(layer.input)] for layer in layers], name="ranges"
+    )
+    found = [
+        ranges.predict_on_batch(resize_image(image, size)[None].astype(np.float32))
+        for image in progress(images, len(images), "Measuring")
+    ]
+    lowest, highest = np.min(found, axis=0)[:, 0], np.max(found, axis=0)[:, 1]
+    return {
+        # The converter divides the range from 0 to the largest value into 255 steps.
+        layer.name: float(high) / 255
+        for layer, low, high in zip(layers, lowest, highest, strict=True)
+        if low >= 0 and high > 0
+    }
 
 
 def _quantize(

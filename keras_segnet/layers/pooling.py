@@ -18,13 +18,14 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_segnet.layers import flat_encoding, window_encoding
+from keras_segnet.layers import flat_encoding, quantized_encoding, window_encoding
 from keras_segnet.layers.geometry import lay_windows, unpooled_size
 
 Tensor = Any
@@ -32,16 +33,30 @@ Tensor = Any
 MOST_PLACES = 128
 """That a window can have, so that its places fit into int8."""
 
-_portable = contextvars.ContextVar("keras_segnet_portable_indices", default=False)
+
+@dataclass(frozen=True)
+class _Portable:
+    """What `portable_indices` was told."""
+
+    int8_steps: Mapping[str, float] | None
+
+
+_portable: contextvars.ContextVar[_Portable | None] = contextvars.ContextVar("keras_segnet_portable", default=None)
 
 
 @contextlib.contextmanager
-def portable_indices() -> Iterator[None]:
+def portable_indices(int8_steps: Mapping[str, float] | None = None) -> Iterator[None]:
     """While active, layers that are called or traced use the window encoding as float32, whatever the backend.
 
     Exporters trace under it, because runtimes on the edge have no op for the flat one.
+
+    Args:
+        int8_steps: for graphs that will be quantised to int8 after tracing: by name of a pooling layer, the difference
+            of neighbouring int8 values of its input. Layers then use arithmetic instead of comparisons, see
+            `keras_segnet.layers.quantized_encoding`, pooling layers those that are named here. Default None: no graph
+            of this kind.
     """
-    token = _portable.set(True)
+    token = _portable.set(_Portable(int8_steps))
     try:
         yield
     finally:
@@ -143,7 +158,14 @@ class MaxPoolingWithArgmax2D(_Windowed):
                 f"{self.name}: overlapping windows (pool_size {self.pool_size}, strides {self.strides}) need "
                 "TensorFlow's own kernels and a known size that the windows fill; use strides equal to pool_size here."
             )
-        return window_encoding.max_pool(inputs, self.pool_size, self.padding, _window_dtype())
+        portable = _portable.get()
+        if portable is None or portable.int8_steps is None:
+            return window_encoding.max_pool(inputs, self.pool_size, self.padding, _window_dtype())
+        if self.name in portable.int8_steps:
+            step = portable.int8_steps[self.name]
+            return quantized_encoding.max_pool(inputs, self.pool_size, self.padding, step)
+        pooled, codes = window_encoding.max_pool(inputs, self.pool_size, self.padding, _window_dtype())
+        return pooled, codes * quantized_encoding.UNIT
 
     def compute_output_spec(self, inputs: Tensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         shape = self.compute_output_shape(inputs.shape)[0]
@@ -174,7 +196,7 @@ class MaxPoolingWithArgmax2D(_Windowed):
             and unpooled_size(count, p, s, self.padding) == n
             for n, p, s in zip(shape[1:3], self.pool_size, self.strides, strict=True)
         )
-        return filled and shape[3] is not None and not _portable.get() and flat_encoding.runs_tensorflow_kernels()
+        return filled and shape[3] is not None and _portable.get() is None and flat_encoding.runs_tensorflow_kernels()
 
 
 @keras.saving.register_keras_serializable("keras_segnet")
@@ -207,7 +229,10 @@ class MaxUnpooling2D(_Windowed):
         self._check(updates, indices, like)
         size = None if like is None else tuple(ops.shape(like)[1:3])
         if _is_window_encoding(indices):
-            return window_encoding.max_unpool(updates, indices, self.pool_size, self.padding, size)
+            portable = _portable.get()
+            by_arithmetic = portable is not None and portable.int8_steps is not None
+            encoding = quantized_encoding if by_arithmetic else window_encoding
+            return encoding.max_unpool(updates, indices, self.pool_size, self.padding, size)
         if size is None:
             height, width = ops.shape(updates)[1:3]
             size = (
@@ -265,13 +290,13 @@ def _keras_decides_about_xla() -> bool:
 
 
 def _window_dtype() -> str:
-    return "float32" if _portable.get() else "int8"
+    return "int8" if _portable.get() is None else "float32"
 
 
 def _is_window_encoding(indices: Tensor) -> bool:
     dtype = keras.backend.standardize_dtype(indices.dtype)
     # Portable codes are made as float32, but Keras casts what enters a layer of mixed precision to its compute dtype.
-    return dtype == "int8" or (_portable.get() and "float" in dtype)
+    return dtype == "int8" or (_portable.get() is not None and "float" in dtype)
 
 
 def _pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:

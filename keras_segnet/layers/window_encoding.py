@@ -34,10 +34,10 @@ def max_pool(x: Tensor, pool_size: tuple[int, int], padding: str, dtype: str) ->
     height, width = ops.shape(x)[1:3]
     rows = lay_windows(height, pool_size[0], pool_size[0], padding)
     columns = lay_windows(width, pool_size[1], pool_size[1], padding)
-    covered = _fit(
+    covered = fit(
         x, rows.count * pool_size[0], columns.count * pool_size[1], rows.before, columns.before, float("-inf")
     )
-    members = _split_windows(covered, pool_size)
+    members = split_windows(covered, pool_size)
 
     # Only a window of three or more can hang over the start of the map. Its first members are then padding, which
     # must lose even against minus infinity.
@@ -77,16 +77,20 @@ def max_unpool(
     """
     zero = ops.zeros_like(updates)
     places = [ops.where(codes == place, updates, zero) for place in range(pool_size[0] * pool_size[1])]
-    covered = _join_windows(places, pool_size)
+    return uncover(join_windows(places, pool_size), pool_size, padding, size)
+
+
+def uncover(covered: Tensor, pool_size: tuple[int, int], padding: str, size: tuple[Size, Size] | None) -> Tensor:
+    """Cuts the map out of what its windows cover; None means all of it."""
     if size is None:
         return covered
     height, width = size
     top = -lay_windows(height, pool_size[0], pool_size[0], padding).before
     left = -lay_windows(width, pool_size[1], pool_size[1], padding).before
-    return _fit(covered, height, width, top, left, 0.0)
+    return fit(covered, height, width, top, left, 0.0)
 
 
-def _split_windows(x: Tensor, pool_size: tuple[int, int]) -> list[Tensor]:
+def split_windows(x: Tensor, pool_size: tuple[int, int]) -> list[Tensor]:
     """The members of every window in row-major order, each `(batch, rows of windows, columns of windows, channels)`."""
     rows, columns = pool_size
     if rows == columns:
@@ -94,8 +98,8 @@ def _split_windows(x: Tensor, pool_size: tuple[int, int]) -> list[Tensor]:
     return [x[:, row::rows, column::columns, :] for row in range(rows) for column in range(columns)]
 
 
-def _join_windows(members: list[Tensor], pool_size: tuple[int, int]) -> Tensor:
-    """Undoes `_split_windows`."""
+def join_windows(members: list[Tensor], pool_size: tuple[int, int]) -> Tensor:
+    """Undoes `split_windows`."""
     rows, columns = pool_size
     if rows == columns:
         return ops.depth_to_space(ops.concatenate(members, axis=-1), rows) if rows > 1 else members[0]
@@ -114,7 +118,7 @@ def _inside(windows: Any, pool_size: int, place: int) -> Tensor:
     return ops.arange(windows.count) * pool_size + place >= windows.before
 
 
-def _fit(x: Tensor, height: Size, width: Size, top: Size, left: Size, fill: float) -> Tensor:
+def fit(x: Tensor, height: Size, width: Size, top: Size, left: Size, fill: float) -> Tensor:
     """Lays a map into another height and width, `top` and `left` elements from the corner (negative: cut off)."""
     for axis, size, start in ((1, height, top), (2, width, left)):
         old = ops.shape(x)[axis]

@@ -164,6 +164,51 @@ def test_export_onto_an_existing_file(
     assert path.read_text() == "precious"
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--format", "tflite", "--precision", "int8"], "needs --data"),
+        (["--format", "tflite", "--precision", "int4"], "precision must be one of"),
+        (["--format", "tflite", "--head", "labels"], "head must be one of"),
+        (["--format", "tflite", "--interface", "int8"], "goes with precision 'int8'"),
+        (["--format", "saved_model", "--precision", "float16"], "are for --format tflite"),
+        (["--format", "saved_model", "--head", "class_map"], "are for --format tflite"),
+    ],
+)
+def test_export_options_that_do_not_go_together(
+    options: list[str],
+    message: str,
+    trained: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "out"
+    assert run(["export", str(trained[1] / "model.keras"), *options, "--output", str(output)]) == 2
+    assert message in one_line(capsys)
+    assert not output.exists()
+
+
+def test_calibration_on_another_set_of_classes(
+    trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+
+    from keras_segnet import build_segnet_basic
+
+    build_segnet_basic(3, (24, 32, 3), width=0.05).save(tmp_path / "three.keras")
+    options = ["--format", "tflite", "--precision", "int8", "--data", str(trained[0])]
+    output = tmp_path / "out.tflite"
+    assert run(["export", str(tmp_path / "three.keras"), *options, "--output", str(output)]) == 2
+    assert "predicts 3 classes" in one_line(capsys)
+    assert not output.exists()
+
+
+def test_an_unknown_optimizer(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "run"
+    assert run(["train", "--data", str(folder), "--optimizer", "sgdd", "--output", str(output)]) == 2
+    assert "--optimizer sgdd" in one_line(capsys)
+    assert not output.exists()
+
+
 def test_predict_checks_every_image_before_it_writes(
     trained: tuple[Path, Path], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -316,6 +316,39 @@ def test_random_values_in_compiled_functions(mode, shape, data):
     assert_equals_oracle(actual, case, (2, 2), (2, 2), "same")
 
 
+# Arithmetic for int8 graphs: exact where values are whole steps apart.
+
+
+@pytest.mark.parametrize(
+    ("pool_size", "padding"),
+    [((2, 2), "same"), ((2, 2), "valid"), ((1, 2), "same"), ((3, 3), "valid"), ((1, 1), "same")],
+)
+@settings(max_examples=150)
+@given(
+    size=ANY_SIZE,
+    channels=st.integers(1, 4),
+    levels=st.integers(1, 256),
+    step=st.sampled_from([0.5, 0.0625, 4.0]),
+    seed=st.integers(0, 2**32),
+)
+def test_arithmetic_finds_the_first_maximum_of_whole_steps(pool_size, padding, size, channels, levels, step, seed):
+    size = tuple(max(n, p) for n, p in zip(size, pool_size, strict=True))
+    random = np.random.default_rng(seed)
+    x = (step * random.integers(0, levels, (2, *size, channels))).astype("float32")
+    pooled, codes, positions = oracles.max_pool(x, pool_size, pool_size, padding)
+    updates = random.integers(-9, 10, pooled.shape).astype("float32")
+    pooling = MaxPoolingWithArgmax2D(pool_size, padding=padding, name="pool")
+    with portable_indices({"pool": step}):
+        actual, indices = pooling(x)
+        unpooled = MaxUnpooling2D(pool_size, padding=padding)(updates, indices, like=x)
+        # A layer that is not named compares instead; its codes are of the same unit.
+        _, compared = MaxPoolingWithArgmax2D(pool_size, padding=padding)(x)
+    assert_equal(actual.numpy(), pooled)
+    assert_equal(indices.numpy(), (6 * codes).astype("float32"))
+    assert_equal(compared.numpy(), (6 * codes).astype("float32"))
+    np.testing.assert_allclose(unpooled, oracles.scatter(updates, positions, size), rtol=1e-6)
+
+
 # Encodings.
 
 
