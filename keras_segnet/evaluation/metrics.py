@@ -168,8 +168,14 @@ class ClassAverageAccuracy(ConfusionMatrixMetric):
 class MeanIoU(ConfusionMatrixMetric):
     """Mean intersection over union of the classes that labels or predictions hold.
 
-    Arguments: see `ConfusionMatrixMetric`.
+    Arguments: see `ConfusionMatrixMetric`; its name is `mean_iou` unless another is given.
     """
+
+    def __init__(
+        self, num_classes: int, ignore_class: int | None = None, name: str | None = "mean_iou", dtype: Any = None
+    ) -> None:
+        # Out of the class's name Keras would make "mean_io_u".
+        super().__init__(num_classes, ignore_class, name, dtype)
 
     def result(self) -> Any:
         return _mean_iou(self.confusion_matrix())
