@@ -97,7 +97,8 @@ class WeightedCrossentropy(keras.losses.Loss):
         y_pred = ops.cast(y_pred, "float32")
         if self.from_logits:
             return ops.log_softmax(y_pred, axis=-1)
-        # Kept away from 0 as Keras does.
+        # Normalised and kept away from 0, as Keras does.
+        y_pred = y_pred / ops.sum(y_pred, axis=-1, keepdims=True)
         return ops.log(ops.clip(y_pred, keras.config.epsilon(), 1.0 - keras.config.epsilon()))
 
     def get_config(self) -> dict[str, Any]:
