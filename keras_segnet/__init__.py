@@ -6,7 +6,7 @@
 
 from importlib.metadata import version as _version
 
-from keras_segnet import callbacks, data, exporting, inference, layers, losses, metrics, models
+from keras_segnet import callbacks, data, exporting, inference, layers, losses, metrics, models, optimizers
 from keras_segnet.models import build, build_segnet, build_segnet_basic
 
 __version__ = _version("keras-segnet")
@@ -23,4 +23,5 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "optimizers",
 ]
