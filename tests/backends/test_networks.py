@@ -70,15 +70,13 @@ def test_two_runs_from_one_seed_give_bit_equal_weights():
         np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_a_network_trains_in_mixed_precision(precision):
-    _, history = train(epochs=4, precision=precision)
+def test_a_network_trains_in_mixed_precision():
+    _, history = train(epochs=4, precision="mixed_bfloat16")
     assert np.isfinite(history["loss"]).all()
     assert history["loss"][-1] < history["loss"][0]
 
 
-@pytest.mark.parametrize("size", networks.SIZES)
-@pytest.mark.parametrize("network", networks.NETWORKS)
+@pytest.mark.parametrize(("network", "size"), [("segnet", "odd"), ("segnet_basic", "open")])
 def test_a_saved_network_gives_equal_outputs_in_a_new_process(network, size, tmp_path):
     model = networks.build(network, size)
     model.save(tmp_path / "model.keras")
