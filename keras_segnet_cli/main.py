@@ -531,7 +531,7 @@ def demo(
 
 DEMO_SIZE = (90, 120)
 DEMO_SCENES = {"train": 200, "val": 40, "test": 40}
-DEMO_EPOCHS = 40
+DEMO_EPOCHS = 30
 
 
 def next_free(path: Path) -> Path:
