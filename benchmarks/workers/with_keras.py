@@ -146,7 +146,7 @@ def multiply_adds(model):
 def memory(network, implementation, size, batch, width=1.0):
     model = build(network, implementation, size, width)
     x = np.zeros((batch, *size, 3), "float32")
-    model.predict_on_batch(x[:1, : size[0], : size[1]])  # Traces, and makes room for the weights.
+    model.predict_on_batch(x[:1])  # Traces, and makes room for the weights.
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     model.predict_on_batch(x)
     return {"peak": [(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024]}

@@ -115,7 +115,7 @@ def _largest_difference(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _agreement(one: np.ndarray, other: np.ndarray) -> float:
-    if one.dtype.kind == "f" or one.ndim == 5:  # Scores of classes; else the classes themselves.
+    if one.ndim == 5:  # A score for each class; else the classes themselves.
         one, other = one.argmax(axis=-1), other.argmax(axis=-1)
     return float((one == other).mean())
 

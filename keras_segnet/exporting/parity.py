@@ -31,7 +31,7 @@ class ParityReport:
         path: of the file or folder.
         images: number of images that were compared.
         label_agreement: share of pixels with the same label, 0..1.
-        largest_difference: largest absolute difference of a probability.
+        largest_difference: largest absolute difference of a probability. Of a class map: 1 if any label differs.
         size: bytes on disk.
         ops: how often each op occurs in the file.
         latency: median seconds for one image, after a run to warm up, on this machine's CPU.

@@ -22,8 +22,6 @@ import numpy as np
 from keras_segnet.errors import InputError
 from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
 
-ADDONS_NAME = "Addons>MaxUnpooling2D"
-
 ORDER = ("depthwise_kernel", "pointwise_kernel", "kernel", "gamma", "bias", "beta", "moving_mean", "moving_variance")
 """In which layers list their weights."""
 
@@ -78,9 +76,8 @@ def load_addons_model(path: str | os.PathLike[str], custom_objects: dict[str, An
         raise InputError(f"{path} is not a model that Keras 2 saved: {error}.") from error
     if config.get("class_name") not in ("Functional", "Model"):
         raise InputError(f"{path} holds a {config.get('class_name')}; only functional models can be read.")
-    objects = {ADDONS_NAME: AddonsMaxUnpooling2D, **(custom_objects or {})}
     try:
-        model = keras.Model.from_config(_for_keras_3(config["config"]), custom_objects=objects)
+        model = keras.Model.from_config(_for_keras_3(config["config"]), custom_objects=custom_objects)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: {' '.join(str(error).split())[:300]}") from error
     _set_weights(model, weights, path)

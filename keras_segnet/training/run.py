@@ -57,7 +57,7 @@ class RunConfig:
         optimizer: "muon" (`ConvolutionMuon`; without pretrained weights it takes a deep SegNet a third of the epochs
             that AdamW takes to get signals through the bottleneck) or "adamw".
         learning_rate: highest rate of the schedule: up in a straight line over the first epochs, down along a cosine
-            to zero at the end. None: the optimiser's own in `OPTIMIZERS`.
+            to zero at the end. None, the default, becomes the optimiser's own in `OPTIMIZERS`.
         weight_decay: of the optimiser.
         balancing: definition of median frequency balancing, or "none".
         balancing_exponent: power of its weights.
@@ -80,6 +80,13 @@ class RunConfig:
     balancing_exponent: float = 1.0
     augment: bool = True
     scale: tuple[float, float] = (0.75, 1.75)
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError(f"--optimizer {self.optimizer}: must be {' or '.join(OPTIMIZERS)}.")
+        if self.learning_rate is None:
+            # Here, so that config.json holds the rate that was used.
+            object.__setattr__(self, "learning_rate", OPTIMIZERS[self.optimizer])
 
 
 class Run:
@@ -222,14 +229,11 @@ def build_for_training(config: RunConfig, classes: Classes, steps: int) -> keras
         model = build(config.model, len(classes), (*config.input_size, 3), **options)
     except (ValueError, TypeError, FileNotFoundError) as error:
         raise InputError(f"{config.model}: {error}") from error
-    if config.optimizer not in OPTIMIZERS:
-        raise InputError(f"--optimizer {config.optimizer}: must be {' or '.join(OPTIMIZERS)}.")
-    learning_rate = OPTIMIZERS[config.optimizer] if config.learning_rate is None else config.learning_rate
     warmup = min(WARMUP_EPOCHS, config.epochs - 1) * steps
     schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else learning_rate,
+        initial_learning_rate=0.0 if warmup else config.learning_rate,
         decay_steps=config.epochs * steps - warmup,
-        warmup_target=learning_rate if warmup else None,
+        warmup_target=config.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
     optimizer: keras.optimizers.Optimizer

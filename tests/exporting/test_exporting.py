@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from batch_statistics import settle
 
 from keras_segnet import build_segnet, build_segnet_basic
 from keras_segnet.data import street_scenes, training_batches
@@ -23,33 +24,16 @@ from keras_segnet.training.optimizers import ConvolutionMuon
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 45, 61, 3), np.uint8)
 
 
-def settled(model: keras.Model) -> keras.Model:
-    """Moves batch statistics and biases away from where they start, so that folding them is put to the test."""
-    generator = np.random.default_rng(1)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            count = layer.gamma.shape[0]
-            layer.set_weights(
-                [
-                    generator.uniform(0.5, 1.5, count),
-                    generator.normal(0, 0.3, count),
-                    generator.normal(0, 0.3, count),
-                    generator.uniform(0.5, 2.0, count),
-                ]
-            )
-    return model
-
-
 @pytest.fixture(scope="module")
 def odd_segnet() -> keras.Model:
     keras.utils.set_random_seed(0)
-    return settled(build_segnet(11, (45, 61, 3), width=0.0625))
+    return settle(build_segnet(11, (45, 61, 3), width=0.0625))
 
 
 @pytest.fixture(scope="module")
 def dynamic_basic() -> keras.Model:
     keras.utils.set_random_seed(0)
-    return settled(build_segnet_basic(11, (None, None, 3), width=0.0625))
+    return settle(build_segnet_basic(11, (None, None, 3), width=0.0625))
 
 
 def test_a_tflite_file_holds_builtin_ops_only_and_runs_in_the_stock_interpreter(
