@@ -1,0 +1,45 @@
+"""What arguments of several commands have in common."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+
+class Split(StrEnum):
+    train = "train"
+    val = "val"
+    test = "test"
+
+
+DATA_HELP = "A folder (images/ and labels/, or CamVid's lists), 'camvid' to download it, or 'streets' for drawn ones."
+
+Data = Annotated[
+    str,
+    typer.Option(help=DATA_HELP),
+]
+
+
+def absolute(path: str, but_for: tuple[str, ...] = ()) -> str:
+    """The path from the root, so that a run can go on from another folder; words that are no paths stay."""
+    return path if path in but_for else str(Path(path).resolve())
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Reads HEIGHTxWIDTH, as in 360x480."""
+    from keras_segnet.errors import InputError
+
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise InputError(f"--input-size must be HEIGHTxWIDTH, two positive whole numbers as in 360x480; not {text!r}.")
+    return int(parts[0]), int(parts[1])
+
+
+def fail(line: str, status: int) -> NoReturn:
+    """Ends with a line on standard error."""
+    print(f"keras-segnet: {line}", file=sys.stderr)
+    raise SystemExit(status)

@@ -1,0 +1,75 @@
+"""`keras-segnet demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_segnet_cli import screen
+from keras_segnet_cli.commands.arguments import absolute, fail
+from keras_segnet_cli.commands.export import Format, export_model, show_reports
+from keras_segnet_cli.commands.train import train_and_report
+from keras_segnet_cli.screen import console, say
+
+DEMO_SIZE = (90, 120)
+DEMO_SCENES = {"train": 200, "val": 40, "test": 40}
+DEMO_EPOCHS = 30
+
+
+def demo(
+    output: Annotated[
+        Path | None, typer.Option(help="New folder. Default: runs/demo, or the next free runs/demo-2, runs/demo-3, ...")
+    ] = None,
+) -> None:
+    """The whole way once, with nothing to download.
+
+    Draws a folder of streets, trains a slim SegNet on it, evaluates, exports to SavedModel and .tflite, compares, and
+    writes pictures. Takes some minutes on two cores.
+
+    Example: `keras-segnet demo --output runs/demo`
+    """
+    from keras_segnet.data import open_dataset, street_scenes, write_folder
+    from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
+    from keras_segnet.evaluation.evaluate import table_rows
+    from keras_segnet.exporting import ParityError
+    from keras_segnet.inference import load_segmenter
+    from keras_segnet.inference.segmenter import load_keras_model
+    from keras_segnet.training.run import Run, RunConfig
+
+    folder = output or next_free(Path("runs/demo"))
+    data, run = folder / "data", Run(folder / "run")
+    with console.status("Drawing streets"):
+        scenes = {split: street_scenes(split, count, DEMO_SIZE) for split, count in DEMO_SCENES.items()}
+        write_folder(data, scenes)
+    say(f"Drew {sum(DEMO_SCENES.values())} streets and their labels into {data}.")
+    config = RunConfig(
+        data=absolute(str(data)),
+        width=0.125,
+        input_size=DEMO_SIZE,
+        epochs=DEMO_EPOCHS,
+        balancing_exponent=0.5,
+        augment=False,
+    )
+    train_and_report(config, run, fresh=True)
+
+    test = open_dataset(str(data), "test")
+    model = load_keras_model(run.model_path)
+    exports = ((Format.saved_model, folder / "saved_model"), (Format.tflite, folder / "segnet.tflite"))
+    try:
+        show_reports([export_model(model, format, path, test, 20, {}) for format, path in exports])
+    except ParityError as error:
+        fail(str(error), 1)
+    scores = evaluate_segmenter(load_segmenter(folder / "segnet.tflite"), test, screen.progress).scores()
+    console.print(screen.scores_table(f"segnet.tflite on {test.name}", table_rows(scores, test.classes)))
+    say(
+        f"Everything is in {folder}. Look at {run.folder / 'report.md'} and at the pictures beside it.\n"
+        f"Label an image: keras-segnet predict {folder / 'segnet.tflite'} IMAGE --output labelled"
+    )
+
+
+def next_free(path: Path) -> Path:
+    """`path`, or it with the first number from 2 up that makes it new."""
+    candidates = [path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 1000))]
+    return next(candidate for candidate in candidates if not candidate.exists())

@@ -1,0 +1,42 @@
+"""`keras-segnet evaluate`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_segnet_cli import screen
+from keras_segnet_cli.commands.arguments import Data, Split
+from keras_segnet_cli.screen import console, say
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A .keras or .tflite file, or the folder of a SavedModel.")],
+    data: Data,
+    split: Annotated[Split, typer.Option(help="Which part of the data.")] = Split.test,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the scores to this file too.")] = None,
+) -> None:
+    """Score a model on labelled images, at the labels' own resolution.
+
+    Example: `keras-segnet evaluate runs/first/model.keras --data my_images --split test --json scores.json`
+    """
+    from keras_segnet.data import open_dataset
+    from keras_segnet.errors import InputError
+    from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
+    from keras_segnet.evaluation.evaluate import scores_as_json, table_rows
+    from keras_segnet.inference import load_segmenter
+
+    if json_file is not None and not json_file.parent.is_dir():
+        raise InputError(f"{json_file.parent} is not a folder; {json_file.name} was to be written there.")
+    dataset = open_dataset(data, split.value)
+    scores = evaluate_segmenter(load_segmenter(model), dataset, screen.progress).scores()
+    console.print(screen.scores_table(f"{model} on {dataset.name}", table_rows(scores, dataset.classes)))
+    if json_file is not None:
+        partial = json_file.with_name(json_file.name + ".partial")
+        partial.write_text(json.dumps(scores_as_json(scores, dataset.classes), indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, json_file)
+        say(f"The scores are in {json_file}.")

@@ -1,0 +1,157 @@
+"""`keras-segnet train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from keras_segnet_cli import screen
+from keras_segnet_cli.commands.arguments import DATA_HELP, absolute, fail, parse_size
+from keras_segnet_cli.screen import console, say
+
+if TYPE_CHECKING:
+    from keras_segnet.data import SegmentationDataset
+    from keras_segnet.training.run import Run, RunConfig
+
+
+def train(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option(help="Folder of the run; must be new, unless --resume is given.")],
+    data: Annotated[
+        str | None,
+        typer.Option(help=DATA_HELP),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Network: segnet or segnet_basic.")] = "segnet",
+    width: Annotated[float, typer.Option(help="Factor on the channels of every layer.")] = 1.0,
+    input_size: Annotated[str, typer.Option(metavar="HEIGHTxWIDTH", help="Size at which to train.")] = "360x480",
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training set.")] = 100,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a step.")] = 4,
+    weights: Annotated[
+        str | None, typer.Option(help="Start of the encoder: 'imagenet', or an .npz of VGG16's convolutions.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    optimizer: Annotated[str, typer.Option(help="muon or adamw.")] = "muon",
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="Highest rate; up at first, down along a cosine.  [default: 4e-3 for muon, 2e-3 for adamw]"),
+    ] = None,
+    weight_decay: Annotated[float, typer.Option(help="Of the optimiser.")] = 4e-3,
+    balancing: Annotated[
+        str, typer.Option(help="Median frequency balancing: presence, presence_with_ignored, global, or none.")
+    ] = "presence",
+    balancing_exponent: Annotated[
+        float, typer.Option(help="Power of its weights: 1 as in the paper, 0.5 for less, 0 for none.")
+    ] = 1.0,
+    augment: Annotated[bool, typer.Option(help="Change training images at random: flip, scale, crop, colour.")] = True,
+    scale: Annotated[
+        tuple[float, float], typer.Option(help="Range of random scaling: narrow for short runs, wide for long ones.")
+    ] = (0.75, 1.75),
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Write logs for TensorBoard too (pip install keras-segnet[tensorboard])."),
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output after a kill.")] = False,
+) -> None:
+    """Train a network on labelled images.
+
+    Writes config.json, metrics.csv, model.keras (the epoch with the best validation global accuracy), report.md,
+    overlays and figures into the folder of the run.
+
+    Example: `keras-segnet train --data my_images --width 0.25 --input-size 180x240 --epochs 50 --output runs/first`
+
+    After a kill: `keras-segnet train --resume --output runs/first`
+    """
+    from keras_segnet.training.run import Run, RunConfig
+
+    run = Run(output)
+    given = {
+        "data": data and absolute(data, but_for=("camvid", "streets")),
+        "model": model,
+        "width": width,
+        "input_size": parse_size(input_size),
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "weights": weights and absolute(weights, but_for=("imagenet",)),
+        "seed": seed,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "balancing": balancing,
+        "balancing_exponent": balancing_exponent,
+        "augment": augment,
+        "scale": scale,
+    }
+    if resume and run.exists():
+        config = run.config()
+        _refuse_other_settings(context, given, config, output)
+    elif data is None:
+        why = f"there is no run in {output} to resume, and a new one needs --data" if resume else "--data is missing"
+        fail(f"{why}: a folder, 'camvid' or 'streets'.", 2)
+    else:
+        config = RunConfig(**given)  # type: ignore[arg-type]
+        if resume:
+            say(f"There is no run in {output} yet; starting it.")
+    train_and_report(config, run, fresh=not (resume and run.exists()), tensorboard=tensorboard)
+
+
+def _refuse_other_settings(context: typer.Context, given: dict[str, Any], config: RunConfig, output: Path) -> None:
+    from keras_segnet.errors import InputError
+
+    for name, value in given.items():
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and value != getattr(config, name):
+            raise InputError(
+                f"--{name.replace('_', '-')} {value} differs from the run in {output}, which has "
+                f"{getattr(config, name)}; leave it out to go on, or choose another --output."
+            )
+
+
+def train_and_report(config: RunConfig, run: Run, fresh: bool, tensorboard: bool = False) -> None:
+    """Checks the data, trains, and writes the report."""
+    from keras_segnet.data import available_splits, count_classes, open_dataset
+    from keras_segnet.training.run import tensorboard_callback, train
+    from keras_segnet_cli.training_progress import TrainingProgress
+
+    if fresh:
+        run.refuse_occupied()
+    # The test images take no part in training, but better to hear of their faults now than at the end.
+    splits = dict.fromkeys(("train", "val", *available_splits(config.data)))
+    datasets = {split: open_dataset(config.data, split) for split in splits}
+    for dataset in datasets.values():
+        count_classes(dataset, screen.progress)
+    training, validation = datasets["train"], datasets["val"]
+    height, width = config.input_size
+    say(
+        f"Training {config.model} (width {config.width:g}, {height}x{width}, {len(training.classes)} classes) on "
+        f"{len(training)} images, validating on {len(validation)}."
+    )
+    logs = [tensorboard_callback(run)] if tensorboard else []
+    shown = TrainingProgress(config.epochs, -(-len(training) // config.batch_size))
+    try:
+        train(config, run, training, validation, [shown, *logs], say)
+        shown.close()
+        report(config, run, training, validation)
+    except KeyboardInterrupt:
+        fail(f"stopped. Go on with: keras-segnet train --resume --output {run.folder}", 130)
+    finally:
+        shown.close()
+    say(f"The run is in {run.folder}; its report is {run.folder / 'report.md'}, its model {run.model_path}.")
+
+
+def report(config: RunConfig, run: Run, training: SegmentationDataset, validation: SegmentationDataset) -> None:
+    """Scores the run's model on the validation images, and writes and shows the report."""
+    from dataclasses import asdict
+
+    from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
+    from keras_segnet.evaluation.evaluate import table_rows
+    from keras_segnet.evaluation.report import write_report
+    from keras_segnet.inference import load_segmenter
+
+    segmenter = load_segmenter(run.model_path)
+    matrix = evaluate_segmenter(segmenter, validation, screen.progress)
+    settings = {**asdict(config), "input_size": "x".join(map(str, config.input_size))}
+    title = f"{config.model} on {training.name}"
+    write_report(run.folder, title, settings, run.rows(), matrix, segmenter, validation)
+    console.print(screen.scores_table(f"Scores on {validation.name}", table_rows(matrix.scores(), validation.classes)))
