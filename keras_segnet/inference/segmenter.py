@@ -14,6 +14,13 @@ from keras_segnet.data.images import resize_image
 from keras_segnet.errors import InputError
 
 
+def resize_maps(maps: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Resizes what a network gave for one image, float `(height, width, ...)`, bilinearly to `(height, width)`."""
+    if maps.shape[:2] == size:
+        return maps
+    return cv2.resize(maps, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
 class Segmenter:
     """A network that takes images of any size and gives class probabilities at their own resolution.
 
@@ -45,11 +52,11 @@ class Segmenter:
         Returns:
             float32 `(height, width, classes)`; the network's output, resized back bilinearly.
         """
-        resized = image if self.input_size is None else resize_image(image, self.input_size)
-        probabilities = self.run(resized[None])[0]
-        if probabilities.shape[:2] == image.shape[:2]:
-            return probabilities
-        return cv2.resize(probabilities, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        return resize_maps(self.run(self.fit(image)[None])[0], image.shape[:2])
+
+    def fit(self, image: np.ndarray) -> np.ndarray:
+        """The image `(height, width, 3)` at the network's input size."""
+        return image if self.input_size is None else resize_image(image, self.input_size)
 
     def label(self, image: np.ndarray) -> np.ndarray:
         """The most probable class of each pixel of one image, uint8 `(height, width)`."""

@@ -24,6 +24,11 @@ Data = Annotated[
 ]
 
 
+Crf = Annotated[
+    bool, typer.Option("--crf", help="Refine predictions by a dense CRF (Krähenbühl and Koltun, 2011), at full size.")
+]
+
+
 def absolute(path: str, but_for: tuple[str, ...] = ()) -> str:
     """The path from the root, so that a run can go on from another folder; words that are no paths stay."""
     return path if path in but_for else str(Path(path).resolve())
