@@ -1,6 +1,14 @@
-"""Layers: pooling with indices, unpooling, input normalisation."""
+"""Layers: pooling with indices, unpooling, cropping to a size, input normalisation; and the start of deconvolutions."""
 
 from keras_segnet.layers.normalization import LocalResponseNormalization
 from keras_segnet.layers.pooling import MaxPoolingWithArgmax2D, MaxUnpooling2D, portable_indices
+from keras_segnet.layers.upsampling import BilinearUpsampling, CropLike
 
-__all__ = ["LocalResponseNormalization", "MaxPoolingWithArgmax2D", "MaxUnpooling2D", "portable_indices"]
+__all__ = [
+    "BilinearUpsampling",
+    "CropLike",
+    "LocalResponseNormalization",
+    "MaxPoolingWithArgmax2D",
+    "MaxUnpooling2D",
+    "portable_indices",
+]

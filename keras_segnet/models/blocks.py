@@ -53,10 +53,32 @@ def convolution(x: Any, filters: int, kernel_size: int, name: str, *, relu: bool
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
-def classifier(x: Any, num_classes: int, kernel_size: int, name: str, activation: str | None) -> Any:
-    """The last convolution, to one map a class, and its activation in float32 (layer `prob`)."""
-    x = layers.Conv2D(num_classes, kernel_size, padding="same", kernel_initializer="he_normal", name=name)(x)
+def plain_convolution(x: Any, filters: int, kernel_size: int, name: str, *, dilation_rate: int = 1) -> Any:
+    """Convolution and ReLU, without batch normalisation: `NAME`, `NAME_relu`."""
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        dilation_rate=dilation_rate,
+        padding="same",
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def scores(x: Any, num_classes: int, name: str, kernel_size: int = 1) -> Any:
+    """A convolution to one map a class."""
+    return layers.Conv2D(num_classes, kernel_size, padding="same", kernel_initializer="he_normal", name=name)(x)
+
+
+def probabilities(x: Any, activation: str | None) -> Any:
+    """The activation of the classes' maps in float32, the layer `prob` that ends every network."""
     return layers.Activation(activation or "linear", dtype="float32", name="prob")(x)
+
+
+def classifier(x: Any, num_classes: int, kernel_size: int, name: str, activation: str | None) -> Any:
+    """The last convolution, to one map a class, and its activation (layer `prob`)."""
+    return probabilities(scores(x, num_classes, name, kernel_size), activation)
 
 
 def scaled(channels: int, width: float) -> int:

@@ -1,4 +1,4 @@
-"""Initial weights for a SegNet encoder: the 13 convolutions of VGG16, trained on ImageNet.
+"""Initial weights for an encoder: the 13 convolutions of VGG16, trained on ImageNet.
 
 Two trainings of VGG16 are about, and they expect different colours:
 
@@ -34,11 +34,20 @@ CONVOLUTIONS = {
 """Name of each convolution here, and in the weights."""
 
 
+def check_vgg16_start(weights: str | os.PathLike[str] | None, width: float, preprocessing: str | None) -> None:
+    """Raises a ValueError if a network of this width and preprocessing cannot start from the weights."""
+    if weights is not None and preprocessing != "imagenet":
+        raise ValueError(f"weights={weights!s} need preprocessing='imagenet', not {preprocessing!r}.")
+    if weights is not None and width != 1.0:
+        raise ValueError(f"weights={weights!s} are those of a net of width 1.0; this one's width is {width}.")
+
+
 def load_vgg16(model: keras.Model, weights: str | os.PathLike[str]) -> None:
-    """Sets the encoder convolutions of a SegNet of width 1 to VGG16's.
+    """Sets the 13 convolutions of VGG16 in a network of width 1.
 
     Args:
-        model: a network with convolutions `conv1_1` ... `conv5_3` and preprocessing "imagenet".
+        model: a network with convolutions `conv1_1` ... `conv5_3` and preprocessing "imagenet"; whatever else it has
+            keeps its weights.
         weights: `"imagenet"` for `keras.applications.VGG16`, or the path of an .npz.
 
     Raises:

@@ -224,10 +224,13 @@ def build_for_training(config: RunConfig, classes: Classes, steps: int) -> keras
         raise InputError(f"--model {config.model}: there is no such network; there are {', '.join(NETWORKS)}.")
     options: dict[str, Any] = {"width": config.width}
     if config.weights is not None:
+        if not NETWORKS[config.model].takes_weights:
+            able = ", ".join(name for name, network in NETWORKS.items() if network.takes_weights)
+            raise InputError(f"--weights {config.weights}: {config.model} takes no weights; those that do are {able}.")
         options["weights"] = config.weights
     try:
         model = build(config.model, len(classes), (*config.input_size, 3), **options)
-    except (ValueError, TypeError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError) as error:
         raise InputError(f"{config.model}: {error}") from error
     warmup = min(WARMUP_EPOCHS, config.epochs - 1) * steps
     schedule = keras.optimizers.schedules.CosineDecay(

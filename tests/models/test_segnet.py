@@ -281,7 +281,7 @@ def test_without_preprocessing_the_first_convolution_gets_the_raw_colours(networ
 
 
 def test_defaults_are_the_papers():
-    assert list(NETWORKS.items()) == [("segnet", build_segnet), ("segnet_basic", build_segnet_basic)]
+    assert [NETWORKS[name].build for name in ("segnet", "segnet_basic")] == [build_segnet, build_segnet_basic]
     assert build("segnet_basic", width=1 / 64).output_shape == (None, 360, 480, 11)
     assert "imagenet_normalization" in order(small("segnet"))
     assert "norm" in order(small("segnet_basic"))
