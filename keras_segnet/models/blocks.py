@@ -46,11 +46,44 @@ def normalize_colours(x: Any, preprocessing: str | None) -> Any:
     raise ValueError(f"preprocessing must be one of {', '.join(map(repr, PREPROCESSING))}; not {preprocessing!r}.")
 
 
-def convolution(x: Any, filters: int, kernel_size: int, name: str, *, relu: bool = True) -> Any:
+def convolution(
+    x: Any,
+    filters: int,
+    kernel_size: int,
+    name: str,
+    *,
+    strides: int = 1,
+    dilation_rate: int = 1,
+    padding: str = "same",
+    relu: bool = True,
+) -> Any:
     """Convolution, batch normalisation and (by default) ReLU: `NAME`, `NAME_bn`, `NAME_relu`."""
-    x = layers.Conv2D(filters, kernel_size, padding="same", kernel_initializer="he_normal", name=name)(x)
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        dilation_rate=dilation_rate,
+        padding=padding,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
     x = layers.BatchNormalization(**BATCH_NORMALIZATION, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+
+def centred_max_pooling(x: Any, strides: int, name: str) -> Any:
+    """Max pooling of 3x3 windows that are centred on every `strides`-th pixel: `NAME_pad`, `NAME`.
+
+    With padding "same" they would lie one pixel further wherever the size is even. The padding is zeros, so the input
+    must not be negative.
+    """
+    x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
+    return layers.MaxPooling2D(3, strides, padding="valid", name=name)(x)
+
+
+def dropped(x: Any, rate: float, name: str) -> Any:
+    """Dropout, or no layer at all where the rate is 0."""
+    return layers.Dropout(rate, name=name)(x) if rate else x
 
 
 def plain_convolution(x: Any, filters: int, kernel_size: int, name: str, *, dilation_rate: int = 1) -> Any:

@@ -9,8 +9,12 @@ from typing import Any
 
 import keras
 
+from keras_segnet.models.deconvnet import build_deconvnet
+from keras_segnet.models.deeplab import build_deeplab_largefov, build_deeplab_v2
+from keras_segnet.models.deeplab_v3 import build_deeplab_v3
 from keras_segnet.models.segnet import build_segnet
 from keras_segnet.models.segnet_basic import build_segnet_basic
+from keras_segnet.models.unet import build_unet
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,37 @@ NETWORKS: dict[str, Network] = {
             "four encoders and four decoders of one 7x7 convolution each",
             "SegNet, Table 1; segnet_basic_train.prototxt",
             published_parameters=1.425,
+        ),
+        Network(
+            "deconvnet",
+            build_deconvnet,
+            "VGG16 with its fully connected layers, the mirror of all of it, and pooling indices",
+            "arXiv 1505.04366; DeconvNet_inference_deploy.prototxt; SegNet, Table 6 (877 MB)",
+        ),
+        Network(
+            "unet",
+            build_unet,
+            "five levels whose whole maps the decoder concatenates",
+            "arXiv 1505.04597, figure 1; phseg_v5.prototxt",
+        ),
+        Network(
+            "deeplab_largefov",
+            build_deeplab_largefov,
+            "VGG16 at an eighth of the size, fc6 of rate 12, bilinear interpolation",
+            "arXiv 1412.7062; DeepLab-LargeFOV's train.prototxt; SegNet, Table 6 (83 MB)",
+            published_parameters=20.5,
+        ),
+        Network(
+            "deeplab_v2",
+            build_deeplab_v2,
+            "VGG16 at an eighth of the size, four atrous branches (ASPP-L)",
+            "arXiv 1606.00915, section 3.2; DeepLabv2_VGG16's train.prototxt",
+        ),
+        Network(
+            "deeplab_v3",
+            build_deeplab_v3,
+            "ResNet-50 at a sixteenth of the size, atrous branches and a feature of the whole image",
+            "arXiv 1706.05587, section 3.3; its released model.py",
         ),
     )
 }

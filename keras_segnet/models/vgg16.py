@@ -24,6 +24,9 @@ import numpy as np
 
 from keras_segnet.models.blocks import IMAGENET_MEAN, IMAGENET_STD
 
+FILTERS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+"""Filters of the convolutions of each stage, `conv1_1` ... `conv5_3`; a pooling follows each stage."""
+
 CAFFE_BGR_MEAN = (103.939, 116.779, 123.68)
 
 CONVOLUTIONS = {
