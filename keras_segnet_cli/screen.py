@@ -91,3 +91,13 @@ def precisions_table(title: str, scores: Mapping[str, Any]) -> Table:
         figures = (score.global_accuracy, score.class_average_accuracy, score.mean_iou)
         table.add_row(name, *(f"{100 * figure:.2f}" for figure in figures))
     return table
+
+
+def networks_table(headings: Iterable[str], numbers: slice, rows: Iterable[tuple[str, ...]]) -> Table:
+    """A line for each network; the columns `numbers` are set flush right."""
+    table = Table(*headings)
+    for column in table.columns[numbers]:
+        column.justify = "right"
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -29,8 +29,8 @@ def build_deconvnet(
 ) -> keras.Model:
     """DeconvNet as in DeconvNet_inference_deploy.prototxt, layers named as released.
 
-    With 11 classes it has 251,805,003 trainable parameters, 1007 MB, of which fc6 and its deconvolution have 206 million;
-    SegNet's Table 6 gives 877 MB, which no reading of the prototxt explains. Input: RGB in 0..255,
+    With 11 classes it has 251,805,003 trainable parameters, 1007 MB, of which fc6 and its deconvolution have 206
+    million. (SegNet's Table 6 says 877 MB; no reading of the prototxt gives that.) Input: RGB in 0..255,
     `(batch, height, width, 3)`. Output: float32 `(batch, height, width, num_classes)`.
 
     The original takes 224x224, where fc6, 7x7, covers all of pool5 and leaves one element. Here it slides over a larger

@@ -1,8 +1,8 @@
-"""DeepLab on VGG16: atrous convolutions keep its last stages at an eighth of the input's size (arXiv 1412.7062, 1606.00915).
+"""DeepLab v1 and v2: VGG16 with atrous convolutions, at an eighth of the input's size (arXiv 1412.7062 and 1606.00915).
 
-Neither network has batch normalisation. Their windows of stride 2 are centred on every second pixel, so that the score
-`i` belongs to pixel `8 * i`, where interpolation puts it. The original has inputs of 8k + 1 pixels for that; here it
-holds at any size. (At other sizes Caffe rounds up to one more score, which lies beyond the image.)
+As released, they have no batch normalisation. Their windows of stride 2 are centred on every second pixel, so score `i`
+belongs to pixel `8 * i`, and there interpolation puts it. The original takes inputs of 8k + 1 pixels for that; here it
+holds at any size. (At other sizes, Caffe rounds up to one more score, of a window beyond the image.)
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def build_deeplab_largefov(
     multi_scale: bool = False,
     name: str = "deeplab_largefov",
 ) -> keras.Model:
-    """DeepLab-LargeFOV (v1) as released, without its CRF: VGG16, then fc6 of rate 12 with a field of view of 224 pixels.
+    """DeepLab-LargeFOV (v1) as released, without its CRF: the "large field of view" is fc6's, by its rate of 12.
 
     With 11 classes it has 20,495,179 parameters, 82.0 MB (Table 6 of SegNet: 83). Input: RGB in 0..255,
     `(batch, height, width, 3)`. Output: float32 `(batch, height, width, num_classes)`.

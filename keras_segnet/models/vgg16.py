@@ -24,15 +24,15 @@ import numpy as np
 
 from keras_segnet.models.blocks import IMAGENET_MEAN, IMAGENET_STD
 
-FILTERS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-"""Filters of the convolutions of each stage, `conv1_1` ... `conv5_3`; a pooling follows each stage."""
-
 CAFFE_BGR_MEAN = (103.939, 116.779, 123.68)
 
+FILTERS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+"""Of the 3x3 convolutions of VGG16, by stage; a pooling follows each stage."""
+
 CONVOLUTIONS = {
-    f"conv{block}_{i}": f"block{block}_conv{i}"
-    for block, count in enumerate((2, 2, 3, 3, 3), start=1)
-    for i in range(1, count + 1)
+    f"conv{stage}_{i}": f"block{stage}_conv{i}"
+    for stage, filters in enumerate(FILTERS, start=1)
+    for i in range(1, len(filters) + 1)
 }
 """Name of each convolution here, and in the weights."""
 

@@ -31,6 +31,7 @@ from keras_segnet.data.pipeline import steps_per_epoch
 from keras_segnet.errors import InputError
 from keras_segnet.evaluation.metrics import SegmentationScores
 from keras_segnet.models import NETWORKS, build
+from keras_segnet.models.graph import score_layers
 from keras_segnet.training.callbacks import MedianFrequencyBalancing
 from keras_segnet.training.losses import WeightedCrossentropy
 from keras_segnet.training.optimizers import ConvolutionMuon
@@ -248,8 +249,8 @@ def build_for_training(config: RunConfig, classes: Classes, steps: int) -> keras
             weight_decay=config.weight_decay,
             adam_weight_decay=config.weight_decay,
             adam_lr_ratio=OPTIMIZERS["adamw"] / OPTIMIZERS["muon"],
-            # Its filters are classes, which are better not forced to be equally strong.
-            exclude_layers=[f"^{_classifier_name(model)}/"],
+            # Filters that are classes are better not forced to be equally strong.
+            exclude_layers=[f"^{name}/" for name in score_layers(model)],
         )
     model.compile(
         optimizer=optimizer,
@@ -257,11 +258,6 @@ def build_for_training(config: RunConfig, classes: Classes, steps: int) -> keras
         metrics=[SegmentationScores(len(classes), classes.ignored)],
     )
     return model
-
-
-def _classifier_name(model: keras.Model) -> str:
-    """Name of the last convolution."""
-    return [layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][-1]
 
 
 def _load_checkpoint(path: Path) -> keras.Model:

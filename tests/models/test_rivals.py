@@ -168,8 +168,13 @@ def test_deconvnet_unpools_with_the_indices_of_its_own_poolings(net):
 
 @pytest.mark.parametrize(
     ("size", "pool5", "fc7"),
-    [((224, 224), (7, 7), (1, 1)), ((360, 480), (12, 15), (6, 9)), ((45, 61), (2, 2), (1, 1)), ((193, 300), (7, 10), (1, 4))],
-)  # fmt: skip
+    [
+        ((224, 224), (7, 7), (1, 1)),
+        ((360, 480), (12, 15), (6, 9)),
+        ((193, 300), (7, 10), (1, 4)),
+        ((45, 61), (2, 2), (1, 1)),
+    ],
+)
 def test_fc6_of_deconvnet_covers_7_by_7_elements_of_pool5(size, pool5, fc7):
     model = build("deconvnet", 2, (*size, 3), width=1 / 128)
     assert model.get_layer("pool5").output[0].shape[1:3] == pool5
@@ -295,8 +300,8 @@ def test_bad_arguments_are_refused_by_name(network, options, message):
 def test_a_unit_of_deeplab_sees_a_square_centred_on_the_pixel_where_interpolation_puts_it(
     network, layer, stride, field
 ):
-    # All weights positive: a bright pixel on black brightens exactly the units that see it. 3x3 convolutions add 2 pixels
-    # each, times stride and rate so far; so do the poolings.
+    # All weights positive: a bright pixel on black brightens exactly the units that see it. Each 3x3 window, also of a
+    # pooling, adds 2 pixels times the stride so far, times its rate.
     threes = [(1, 1)] * 2 + [(1, 1)] + [(2, 1)] * 2 + [(2, 1)] + [(4, 1)] * 3 + [(4, 1)] + [(8, 1)] * 4 + [(8, 2)] * 3
     threes += [(8, 1)] + {"deeplab_largefov": [(8, 1), (8, 12)], "deeplab_v2": [(8, 6)]}[network]
     assert field == 1 + sum(2 * step * rate for step, rate in threes)
