@@ -70,7 +70,7 @@ def _run(contender: Contender, task: Mapping[str, Any]) -> dict[str, list[float]
         **os.environ,
         "KERAS_BACKEND": contender.backend,
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        "PYTHONPATH": str(WORKERS),
+        "PYTHONPATH": os.pathsep.join([str(WORKERS), str(ROOT)]),
     }
     done = subprocess.run(
         [contender.python, WORKERS / f"{contender.worker}.py", json.dumps({**task, **contender.settings})],
