@@ -93,11 +93,11 @@ def precisions_table(title: str, scores: Mapping[str, Any]) -> Table:
     return table
 
 
-def networks_table(headings: Iterable[str], numbers: slice, rows: Iterable[tuple[str, ...]]) -> Table:
-    """A line for each network; the columns `numbers` are set flush right."""
-    table = Table(*headings)
-    for column in table.columns[numbers]:
-        column.justify = "right"
-    for row in rows:
-        table.add_row(*row)
+def networks_table(headings: Iterable[str], rows: Iterable[tuple[Iterable[str], Iterable[str]]]) -> Table:
+    """What is said of each network, one line below the other, and its figures, a column each."""
+    table = Table("network", show_lines=True)
+    for heading in headings:
+        table.add_column(heading.replace(" ", "\n"), justify="right")
+    for texts, figures in rows:
+        table.add_row("\n".join(texts), *figures)
     return table

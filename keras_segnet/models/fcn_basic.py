@@ -118,8 +118,8 @@ def build_fcn_basic_no_dim_reduction(
     """FCN-Basic-NoDimReduction (Table 1): upsamples and adds 64 maps at each size, and classifies last.
 
     The paper leaves open how 64 maps become classes. Here all four deconvolutions keep 64, and a 1x1 classifier as
-    SegNet-Basic's ends the network. That makes 1,660,800 weights with 11 classes, 2.2 % more than the 1.625 M of Table 1,
-    which no single wiring gives. Arguments: those of `build_fcn_basic`.
+    SegNet-Basic's ends the network. That makes 1,660,800 weights with 11 classes, 2.2 % more than the 1.625 M of
+    Table 1, which no single wiring gives. Arguments: those of `build_fcn_basic`.
     """
     blocks.check_common(num_classes, width, classifier_activation=classifier_activation)
     image = blocks.image_input(input_shape)

@@ -99,9 +99,9 @@ def _receptive_field(model: keras.Model, calls: list[Any], axis: int) -> float:
     """Extent of the receptive field at the encoder's deepest place, along an axis.
 
     Along a path, a window of k elements adds (k - 1) times the distance of its elements in the image, and a stride
-    multiplies the distance of those behind it (arXiv 1603.07285). Where paths meet, the largest counts. The encoder ends
-    on each path where a map is first enlarged, by unpooling, transposed convolution or interpolation; nothing behind
-    that is looked at. What only depends on the place itself, as normalisation and activations do, adds nothing.
+    multiplies the distance of those behind it (arXiv 1603.07285). Where paths meet, the largest counts. The encoder
+    ends on each path where a map is first enlarged, by unpooling, transposed convolution or interpolation; nothing
+    behind that is looked at. What only depends on the place itself, as normalisation and activations do, adds nothing.
     """
     seen = {id(tensor): (1.0, 1.0) for tensor in model.inputs}
     for call in calls:

@@ -66,14 +66,14 @@ NETWORKS: dict[str, Network] = {
         Network(
             "segnet",
             build_segnet,
-            "the 13 convolutions of VGG16, their mirror, and pooling indices between them",
-            "SegNet, section 3, Table 6 (117 MB); segnet_train.prototxt",
+            "VGG16's 13 convolutions, their mirror, pooling indices",
+            "SegNet, Table 6 (117 MB); segnet_train.prototxt",
             published_parameters=29.45,
         ),
         Network(
             "segnet_basic",
             build_segnet_basic,
-            "four encoders and four decoders of one 7x7 convolution each, and pooling indices",
+            "four encoders and decoders, 7x7 convolutions, pooling indices",
             "SegNet, Table 1; segnet_basic_train.prototxt",
             published_parameters=1.425,
         ),
@@ -122,7 +122,7 @@ NETWORKS: dict[str, Network] = {
         Network(
             "bilinear_interpolation",
             build_bilinear_interpolation,
-            "segnet_basic's encoder; scores of the last pooling, bilinear upsampling",
+            "fcn_basic_no_addition whose upsampling is bilinear and fixed",
             "SegNet, Table 1",
             published_parameters=0.625,
         ),
@@ -130,14 +130,14 @@ NETWORKS: dict[str, Network] = {
             "bayesian_segnet",
             build_bayesian_segnet,
             "segnet with dropout in its deep layers, to sample from",
-            "Bayesian SegNet (arXiv 1511.02680); bayesian_segnet_train.prototxt",
+            "arXiv 1511.02680; bayesian_segnet_train.prototxt",
             published_parameters=29.45,
         ),
         Network(
             "bayesian_segnet_basic",
             build_bayesian_segnet_basic,
             "segnet_basic with dropout in its deep layers, to sample from",
-            "Bayesian SegNet (arXiv 1511.02680); bayesian_segnet_basic_train.prototxt",
+            "arXiv 1511.02680; bayesian_segnet_basic_train.prototxt",
             published_parameters=1.425,
         ),
         Network(

@@ -11,8 +11,8 @@ from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
 from keras_segnet.models import blocks
 from keras_segnet.models.vgg16 import FILTERS, check_vgg16_start, load_vgg16
 
-# Filters of the convolutions of each stage, in the order in which an image meets them. The decoder's channels drop at the
-# last convolution of a stage, and its very last one is the classifier.
+# Filters of the convolutions of each stage, in the order in which an image meets them. The decoder's channels drop at
+# the last convolution of a stage, and its very last one is the classifier.
 ENCODER = FILTERS
 DECODER = ((512, 512, 512), (512, 512, 256), (256, 256, 128), (128, 64), (64,))
 

@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 PAGE = """\
 # Networks
 
-`keras_segnet.build(NAME, num_classes=11)` builds each, `keras-segnet train --model NAME` trains it, and every one takes any
+`keras_segnet.build(NAME, num_classes=11)` builds each, `keras-segnet train --model NAME` trains it. Every one takes any
 image size, saves, exports and passes the same tests (tests/models/test_every_network.py).
 
 {table}
 
-Of 11 classes, at 360x480. Parameters are those that training changes, in millions; "published" is what the source says of
-them. Multiply-adds of one image, in thousands of millions, are those of convolutions, transposed convolutions and dense
-layers. The receptive field, in pixels, is that of a unit at the encoder's deepest place. All are computed from the built
-networks; `keras-segnet models --markdown` prints this page.
+Of 11 classes, at 360x480. Parameters are those that training changes, in millions; "published" is what the source says.
+Multiply-adds of one image, in thousands of millions, are those of convolutions, transposed convolutions and dense
+layers. The receptive field, in pixels, is that of a unit at the encoder's deepest place. All are computed from the
+built networks; `keras-segnet models --markdown` prints this page.
 """
 
 HEADINGS = (
     "name",
     "what it is",
+    "source",
     "parameters, M",
     "published, M",
     "multiply-adds, G",
     "receptive field",
-    "source",
 )
-NUMBERS = slice(2, 5)
-"""Columns that hold numbers."""
+TEXTS = 3
+"""Columns that hold words; the others hold figures."""
 
 
 def models(
@@ -57,7 +57,7 @@ def models(
     if markdown:
         print(PAGE.format(table=markdown_table(rows)), end="")
     else:
-        console.print(screen.networks_table(HEADINGS, NUMBERS, rows))
+        console.print(screen.networks_table(HEADINGS[TEXTS:], ((row[:TEXTS], row[TEXTS:]) for row in rows)))
 
 
 def table_row(network: Network, summary: NetworkSummary) -> tuple[str, ...]:
@@ -66,17 +66,16 @@ def table_row(network: Network, summary: NetworkSummary) -> tuple[str, ...]:
     return (
         network.name,
         network.summary,
+        network.source,
         f"{summary.parameters / 1e6:.3f}",
         "" if network.published_parameters is None else f"{network.published_parameters:g}",
         f"{(summary.multiply_adds or math.nan) / 1e9:.2f}",
         "whole image" if math.isinf(rows) else f"{rows:.0f}x{columns:.0f}",
-        network.source,
     )
 
 
 def markdown_table(rows: list[tuple[str, ...]]) -> str:
     """The rows as a table in Markdown."""
-    alignment = ["---"] * len(HEADINGS)
-    alignment[NUMBERS] = ["---:"] * len(alignment[NUMBERS])
+    alignment = ["---"] * TEXTS + ["---:"] * (len(HEADINGS) - TEXTS)
     lines = [HEADINGS, alignment, *((f"`{row[0]}`", *row[1:]) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
