@@ -13,6 +13,7 @@ from keras_segnet_cli.commands.check_gpu import check_gpu
 from keras_segnet_cli.commands.demo import demo
 from keras_segnet_cli.commands.evaluate import evaluate
 from keras_segnet_cli.commands.export import export
+from keras_segnet_cli.commands.models import models
 from keras_segnet_cli.commands.predict import predict
 from keras_segnet_cli.commands.train import train
 from keras_segnet_cli.screen import say
@@ -83,5 +84,5 @@ def common(
     """SegNet: from labelled images to a proven file for edge devices."""
 
 
-for command in (train, evaluate, export, check_gpu, predict, demo):
+for command in (train, evaluate, export, check_gpu, predict, models, demo):
     app.command(command.__name__.replace("_", "-"))(command)

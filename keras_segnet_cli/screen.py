@@ -91,3 +91,13 @@ def precisions_table(title: str, scores: Mapping[str, Any]) -> Table:
         figures = (score.global_accuracy, score.class_average_accuracy, score.mean_iou)
         table.add_row(name, *(f"{100 * figure:.2f}" for figure in figures))
     return table
+
+
+def networks_table(headings: Iterable[str], rows: Iterable[tuple[Iterable[str], Iterable[str]]]) -> Table:
+    """What is said of each network, one line below the other, and its figures, a column each."""
+    table = Table("network", show_lines=True)
+    for heading in headings:
+        table.add_column(heading.replace(" ", "\n"), justify="right")
+    for texts, figures in rows:
+        table.add_row("\n".join(texts), *figures)
+    return table

@@ -1,7 +1,20 @@
-"""Layers: pooling with indices, unpooling, input normalisation, a CRF."""
+"""Layers: pooling with indices, unpooling, upsampling to a size, input normalisation, a CRF."""
 
 from keras_segnet.layers.crf_as_rnn import CRFasRNN
 from keras_segnet.layers.normalization import LocalResponseNormalization
 from keras_segnet.layers.pooling import MaxPoolingWithArgmax2D, MaxUnpooling2D, portable_indices
+from keras_segnet.layers.sizes import BroadcastLike, InterpolateLike, ZeroPaddingTo
+from keras_segnet.layers.upsampling import BilinearUpsampling, CropLike
 
-__all__ = ["CRFasRNN", "LocalResponseNormalization", "MaxPoolingWithArgmax2D", "MaxUnpooling2D", "portable_indices"]
+__all__ = [
+    "BilinearUpsampling",
+    "BroadcastLike",
+    "CRFasRNN",
+    "CropLike",
+    "InterpolateLike",
+    "LocalResponseNormalization",
+    "MaxPoolingWithArgmax2D",
+    "MaxUnpooling2D",
+    "ZeroPaddingTo",
+    "portable_indices",
+]

@@ -31,6 +31,7 @@ from keras_segnet.data.pipeline import steps_per_epoch
 from keras_segnet.errors import InputError
 from keras_segnet.evaluation.metrics import SegmentationScores
 from keras_segnet.models import NETWORKS, build
+from keras_segnet.models.graph import score_layers
 from keras_segnet.training.callbacks import MedianFrequencyBalancing
 from keras_segnet.training.losses import WeightedCrossentropy
 from keras_segnet.training.optimizers import ConvolutionMuon
@@ -224,10 +225,13 @@ def build_for_training(config: RunConfig, classes: Classes, steps: int) -> keras
         raise InputError(f"--model {config.model}: there is no such network; there are {', '.join(NETWORKS)}.")
     options: dict[str, Any] = {"width": config.width}
     if config.weights is not None:
+        if not NETWORKS[config.model].takes_weights:
+            able = ", ".join(name for name, network in NETWORKS.items() if network.takes_weights)
+            raise InputError(f"--weights {config.weights}: {config.model} takes no weights; those that do are {able}.")
         options["weights"] = config.weights
     try:
         model = build(config.model, len(classes), (*config.input_size, 3), **options)
-    except (ValueError, TypeError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError) as error:
         raise InputError(f"{config.model}: {error}") from error
     warmup = min(WARMUP_EPOCHS, config.epochs - 1) * steps
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -245,8 +249,8 @@ def build_for_training(config: RunConfig, classes: Classes, steps: int) -> keras
             weight_decay=config.weight_decay,
             adam_weight_decay=config.weight_decay,
             adam_lr_ratio=OPTIMIZERS["adamw"] / OPTIMIZERS["muon"],
-            # Its filters are classes, which are better not forced to be equally strong.
-            exclude_layers=[f"^{_classifier_name(model)}/"],
+            # Filters that are classes are better not forced to be equally strong.
+            exclude_layers=[f"^{name}/" for name in score_layers(model)],
         )
     model.compile(
         optimizer=optimizer,
@@ -254,11 +258,6 @@ def build_for_training(config: RunConfig, classes: Classes, steps: int) -> keras
         metrics=[SegmentationScores(len(classes), classes.ignored)],
     )
     return model
-
-
-def _classifier_name(model: keras.Model) -> str:
-    """Name of the last convolution."""
-    return [layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][-1]
 
 
 def _load_checkpoint(path: Path) -> keras.Model:

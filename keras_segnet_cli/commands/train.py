@@ -23,7 +23,7 @@ def train(
         str | None,
         typer.Option(help=DATA_HELP),
     ] = None,
-    model: Annotated[str, typer.Option(help="Network: segnet or segnet_basic.")] = "segnet",
+    model: Annotated[str, typer.Option(help="Network; keras-segnet models lists them.")] = "segnet",
     width: Annotated[float, typer.Option(help="Factor on the channels of every layer.")] = 1.0,
     input_size: Annotated[str, typer.Option(metavar="HEIGHTxWIDTH", help="Size at which to train.")] = "360x480",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training set.")] = 100,

@@ -34,7 +34,7 @@ def test_help_imports_no_framework() -> None:
     assert "--batch-size" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "export", "check-gpu", "predict", "demo"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "export", "check-gpu", "predict", "models", "demo"])
 def test_each_command_has_an_example_in_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([command, "--help"]) == 0
     assert f"Example: keras-segnet {command}" in " ".join(capsys.readouterr().out.split())
