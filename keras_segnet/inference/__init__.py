@@ -1,4 +1,4 @@
-"""A trained network at work: segmenters for .keras, SavedModel and .tflite, and pictures of what they predict."""
+"""A trained network at work: segmenters for model files of all kinds, and pictures of what they predict."""
 
 from keras_segnet.inference.overlays import colourize, comparison, overlay
 from keras_segnet.inference.segmenter import Segmenter, load_segmenter
