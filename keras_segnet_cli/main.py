@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from keras_segnet_cli import screen
+from keras_segnet_cli.commands.benchmark import benchmark
 from keras_segnet_cli.commands.check_gpu import check_gpu
 from keras_segnet_cli.commands.demo import demo
 from keras_segnet_cli.commands.evaluate import evaluate
@@ -84,5 +85,5 @@ def common(
     """SegNet: from labelled images to a proven file for edge devices."""
 
 
-for command in (train, evaluate, export, check_gpu, predict, models, demo):
+for command in (train, evaluate, export, check_gpu, benchmark, predict, models, demo):
     app.command(command.__name__.replace("_", "-"))(command)

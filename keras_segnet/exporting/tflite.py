@@ -16,10 +16,10 @@ from keras_segnet.data.images import resize_image
 from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.errors import InputError
 from keras_segnet.exporting.heads import head as head_of
-from keras_segnet.exporting.heads import without_softmax
 from keras_segnet.exporting.parity import ParityReport, export_through_gate, street_images
+from keras_segnet.exporting.tracing import trace
 from keras_segnet.inference.segmenter import CONTENTS, KerasSegmenter, TFLiteSegmenter
-from keras_segnet.layers import MaxPoolingWithArgmax2D, portable_indices
+from keras_segnet.layers import MaxPoolingWithArgmax2D
 
 LEAST_AGREEMENT = {"float32": 0.999, "float16": 0.995, "int8": 0.95}
 """Precisions, and the share of pixels that must get the Keras model's label in each.
@@ -120,17 +120,8 @@ def _converter(
 ) -> Any:
     import tensorflow as tf
 
-    network = without_softmax(model)
-    # As constants, so that the converter folds batch normalisation into the convolutions.
-    weights = [[tf.constant(variable.numpy()) for variable in variables]
-               for variables in (network.trainable_variables, network.non_trainable_variables)]  # fmt: skip
-
-    @tf.function(input_signature=[tf.TensorSpec((1, *size, 3), tf.float32, name="image")], autograph=False)
-    def predict(image: Any) -> Any:
-        with portable_indices(int8_steps):
-            return {head: finish(network.stateless_call(*weights, image, training=False)[0])}
-
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([predict.get_concrete_function()], tf.Module())
+    function = trace(model, (1, *size, 3), head, finish, int8_steps)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     return converter
 

@@ -121,13 +121,13 @@ def fit(x: Tensor, height: Size, width: Size, top: Size, left: Size, fill: float
     """Lays a map into another height and width, `top` and `left` elements from the corner (negative: cut off)."""
     for axis, size, start in ((1, height, top), (2, width, left)):
         old = ops.shape(x)[axis]
-        if _is_zero(start) and isinstance(old, int) and old == size:
-            continue
-        pads: list[list[Size]] = [[0, 0]] * 4
-        pads[axis] = [at_least_zero(start), at_least_zero(size - old - start)]
-        x = ops.pad(x, pads, constant_values=fill)
-        first = at_least_zero(-start)
-        x = x[:, first : first + size] if axis == 1 else x[:, :, first : first + size]
+        before, after, first = at_least_zero(start), at_least_zero(size - old - start), at_least_zero(-start)
+        if not (_is_zero(before) and _is_zero(after)):
+            pads: list[list[Size]] = [[0, 0]] * 4
+            pads[axis] = [before, after]
+            x = ops.pad(x, pads, constant_values=fill)
+        if not (_is_zero(first) and _is_zero(before + old + after - size)):
+            x = x[:, first : first + size] if axis == 1 else x[:, :, first : first + size]
     return x
 
 

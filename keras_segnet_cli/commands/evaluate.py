@@ -15,7 +15,7 @@ from keras_segnet_cli.screen import console, say
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A .keras or .tflite file, or the folder of a SavedModel.")],
+    model: Annotated[Path, typer.Argument(help="A .keras, .tflite or .onnx file, or the folder of a SavedModel.")],
     data: Data,
     split: Annotated[Split, typer.Option(help="Which part of the data.")] = Split.test,
     crf: Crf = False,

@@ -13,7 +13,7 @@ from keras_segnet_cli.screen import say
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A .keras or .tflite file, or the folder of a SavedModel.")],
+    model: Annotated[Path, typer.Argument(help="A .keras, .tflite or .onnx file, or the folder of a SavedModel.")],
     images: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
     output: Annotated[Path, typer.Option(help="Folder for masks and overlays; made if need be.")],
     crf: Crf = False,

@@ -136,7 +136,7 @@ def test_resuming_with_other_settings(trained: tuple[Path, Path], capsys: pytest
     assert "--seed 7" in line and str(output) in line
 
 
-@pytest.mark.parametrize("name", ["text.keras", "missing.keras", "text.tflite", "folder", "picture.png"])
+@pytest.mark.parametrize("name", ["text.keras", "missing.keras", "text.tflite", "text.onnx", "folder", "picture.png"])
 def test_what_is_no_model(name: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / name
     if name == "folder":
@@ -172,7 +172,11 @@ def test_export_onto_an_existing_file(
         (["--format", "tflite", "--head", "labels"], "head must be one of"),
         (["--format", "tflite", "--interface", "int8"], "goes with precision 'int8'"),
         (["--format", "saved_model", "--precision", "float16"], "are for --format tflite"),
-        (["--format", "saved_model", "--head", "class_map"], "are for --format tflite"),
+        (["--format", "saved_model", "--head", "class_map"], "are for --format tflite and onnx"),
+        (["--format", "saved_model", "--input-size", "24x32"], "are for --format tflite and onnx"),
+        (["--format", "onnx", "--precision", "int8"], "are for --format tflite"),
+        (["--format", "onnx", "--head", "labels"], "head must be one of"),
+        (["--format", "tflite", "--dynamic-batch"], "is for --format onnx"),
     ],
 )
 def test_export_options_that_do_not_go_together(

@@ -14,7 +14,7 @@ import pytest
 from keras_segnet.data import evaluation_batches, folder
 from keras_segnet.losses import WeightedCrossentropy
 from keras_segnet.metrics import GlobalAccuracy
-from keras_segnet_cli.main import run
+from keras_segnet_cli.main import app, run
 
 SHELL = [sys.executable, "-m", "keras_segnet_cli"]
 
@@ -26,7 +26,7 @@ def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_imports_no_framework() -> None:
     names = ("tensorflow", "keras", "keras_segnet", "numpy", "cv2", "grain")
     check = (
-        "import sys; from keras_segnet_cli.main import run; run(sys.argv[1:]); "
+        "import sys; from keras_segnet_cli.main import app, run; run(sys.argv[1:]); "
         f"print([n for n in {names} if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", check, "train", "--help"], capture_output=True, text=True)
@@ -34,7 +34,7 @@ def test_help_imports_no_framework() -> None:
     assert "--batch-size" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "export", "check-gpu", "predict", "models", "demo"])
+@pytest.mark.parametrize("command", [command.name for command in app.registered_commands])
 def test_each_command_has_an_example_in_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([command, "--help"]) == 0
     assert f"Example: keras-segnet {command}" in " ".join(capsys.readouterr().out.split())
@@ -77,7 +77,7 @@ def test_model_is_that_of_the_best_validation_global_accuracy(trained: tuple[Pat
 
 def exported(kind: str, trained: tuple[Path, Path], output: Path) -> Path:
     data, run_folder = trained
-    path = output / ("model.tflite" if kind == "tflite" else "saved_model")
+    path = output / {"tflite": "model.tflite", "onnx": "model.onnx", "saved_model": "saved_model"}[kind]
     status = run(
         ["export", str(run_folder / "model.keras"), "--format", kind, "--output", str(path), "--data", str(data)]
     )
@@ -85,7 +85,7 @@ def exported(kind: str, trained: tuple[Path, Path], output: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["keras", "tflite", "saved_model"])
+@pytest.mark.parametrize("kind", ["keras", "tflite", "onnx", "saved_model"])
 def test_evaluate_scores_every_kind_of_model_at_the_labels_own_resolution(
     kind: str, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -132,6 +132,21 @@ def test_predict_takes_one_image_and_a_tflite_file(trained: tuple[Path, Path], t
     image = data / "images" / "street_3.png"
     assert run(["predict", str(model), str(image), "--output", str(tmp_path / "one")]) == 0
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["street_3_mask.png", "street_3_overlay.png"]
+
+
+def test_export_writes_onnx_with_the_head_the_size_and_the_batch_that_are_asked_for(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    import onnx
+
+    data, run_folder = trained
+    path = tmp_path / "model.onnx"
+    arguments = ["export", str(run_folder / "model.keras"), "--format", "onnx", "--output", str(path)]
+    options = ["--data", str(data), "--images", "2", "--head", "class_map", "--input-size", "24x32", "--dynamic-batch"]
+    assert run([*arguments, *options]) == 0
+    (output,) = onnx.load(path).graph.output
+    assert output.name == "class_map"
+    assert [dim.dim_param or dim.dim_value for dim in output.type.tensor_type.shape.dim] == ["batch", 24, 32]
 
 
 def test_the_screen_shows_our_own_lines_only(trained: tuple[Path, Path], tmp_path: Path) -> None:
