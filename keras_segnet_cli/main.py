@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from keras_segnet_cli import screen
+from keras_segnet_cli.commands import data
 from keras_segnet_cli.commands.benchmark import benchmark
 from keras_segnet_cli.commands.check_gpu import check_gpu
 from keras_segnet_cli.commands.demo import demo
@@ -87,3 +88,4 @@ def common(
 
 for command in (train, evaluate, export, check_gpu, benchmark, predict, models, demo):
     app.command(command.__name__.replace("_", "-"))(command)
+app.add_typer(data.app, name="data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +17,10 @@ class Split(StrEnum):
     test = "test"
 
 
-DATA_HELP = "A folder (images/ and labels/, or CamVid's lists), 'camvid' to download it, or 'streets' for drawn ones."
+DATA_HELP = (
+    "A folder: images/ and labels/, or CamVid, VOC 2012, Cityscapes or SUN RGB-D as they come; its kind may be said, "
+    "as in voc2012:FOLDER. Or 'camvid' to download it, or 'streets' for drawn ones."
+)
 
 Data = Annotated[
     str,
@@ -32,6 +36,28 @@ Crf = Annotated[
 def absolute(path: str, but_for: tuple[str, ...] = ()) -> str:
     """The path from the root, so that a run can go on from another folder; words that are no paths stay."""
     return path if path in but_for else str(Path(path).resolve())
+
+
+def absolute_data(data: str) -> str:
+    """The same of a data set, whose kind may be said before the path."""
+    from keras_segnet.data.open import absolute
+
+    return absolute(data)
+
+
+def refuse_missing_folder(file: Path) -> None:
+    """Raises an InputError if there is no folder for a file that is to be written."""
+    from keras_segnet.errors import InputError
+
+    if not file.parent.is_dir():
+        raise InputError(f"{file.parent} is not a folder; {file.name} was to be written there.")
+
+
+def write_text(file: Path, text: str) -> None:
+    """Writes a file beside its place first and then into it."""
+    partial = file.with_name(file.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, file)
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from keras_segnet_cli import screen
-from keras_segnet_cli.commands.arguments import Crf, Data, Split
+from keras_segnet_cli.commands.arguments import Crf, Data, Split, refuse_missing_folder, write_text
 from keras_segnet_cli.screen import console, say
 
 
@@ -34,13 +33,12 @@ def evaluate(
     Bayesian SegNet, with dropout: `keras-segnet evaluate MODEL --data my_images --samples 50`
     """
     from keras_segnet.data import open_dataset
-    from keras_segnet.errors import InputError
     from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
     from keras_segnet.evaluation.evaluate import scores_as_json, table_rows
     from keras_segnet.inference import DenseCRFSegmenter, load_monte_carlo_segmenter, load_segmenter
 
-    if json_file is not None and not json_file.parent.is_dir():
-        raise InputError(f"{json_file.parent} is not a folder; {json_file.name} was to be written there.")
+    if json_file is not None:
+        refuse_missing_folder(json_file)
     dataset = open_dataset(data, split.value)
     segmenter = load_segmenter(model) if samples is None else load_monte_carlo_segmenter(model, samples)
     if crf:
@@ -48,7 +46,5 @@ def evaluate(
     scores = evaluate_segmenter(segmenter, dataset, screen.progress).scores()
     console.print(screen.scores_table(f"{model} on {dataset.name}", table_rows(scores, dataset.classes)))
     if json_file is not None:
-        partial = json_file.with_name(json_file.name + ".partial")
-        partial.write_text(json.dumps(scores_as_json(scores, dataset.classes), indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, json_file)
+        write_text(json_file, json.dumps(scores_as_json(scores, dataset.classes), indent=2) + "\n")
         say(f"The scores are in {json_file}.")

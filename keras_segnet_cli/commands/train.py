@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_segnet_cli import screen
-from keras_segnet_cli.commands.arguments import DATA_HELP, absolute, fail, parse_size
+from keras_segnet_cli.commands.arguments import DATA_HELP, absolute, absolute_data, fail, parse_size
 from keras_segnet_cli.screen import console, say
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def train(
 
     run = Run(output)
     given = {
-        "data": data and absolute(data, but_for=("camvid", "streets")),
+        "data": data and absolute_data(data),
         "model": model,
         "width": width,
         "input_size": parse_size(input_size),

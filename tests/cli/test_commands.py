@@ -34,9 +34,12 @@ def test_help_imports_no_framework() -> None:
     assert "--batch-size" in done.stdout
 
 
-@pytest.mark.parametrize("command", [command.name for command in app.registered_commands])
+COMMANDS = [*(command.name for command in app.registered_commands), "data check", "data weights"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_an_example_in_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([command, "--help"]) == 0
+    assert run([*command.split(), "--help"]) == 0
     assert f"Example: keras-segnet {command}" in " ".join(capsys.readouterr().out.split())
 
 
