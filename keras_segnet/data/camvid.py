@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from keras_segnet.data.dataset import Classes, FileDataset
 from keras_segnet.errors import InputError
+from keras_segnet.files import read_lines
 
 CLASSES = Classes(
     names=(
@@ -61,19 +62,11 @@ def read_list(path: Path) -> tuple[tuple[Path, Path], ...]:
     Raises:
         InputError: the list is missing or empty, a line is not a pair of paths, or a file that it names is missing.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; a list of image and label paths is expected there.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a list of paths: {error}.") from error
     pairs = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in read_lines(path, "a list of image and label paths"):
         fields = line.split()
         if len(fields) != 2:
-            raise InputError(f"{path}, line {number}: {line.strip()!r} is not an image path and a label path.")
+            raise InputError(f"{path}, line {number}: {line!r} is not an image path and a label path.")
         found = [_find(path.parent, field) for field in fields]
         for field, file, kind in zip(fields, found, ("image", "label"), strict=True):
             if file is None:
@@ -88,10 +81,10 @@ def _find(folder: Path, written: str) -> Path | None:
     parts = [part for part in PurePosixPath(written.replace("\\", "/")).parts if part != "/"]
     for start in range(len(parts)):
         candidate = folder.joinpath(*parts[start:])
-        if candidate.is_file():
+        if os.path.isfile(candidate):  # Unlike Path.is_file, it says of an overlong name that there is no such file.
             return candidate
     as_written = Path(written)
-    return as_written if as_written.is_absolute() and as_written.is_file() else None
+    return as_written if as_written.is_absolute() and os.path.isfile(as_written) else None
 
 
 def download() -> Path:

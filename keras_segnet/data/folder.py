@@ -13,6 +13,7 @@ from keras_segnet.data.camvid import CLASSES as CAMVID
 from keras_segnet.data.dataset import Classes, FileDataset, SegmentationDataset
 from keras_segnet.data.images import EXTENSIONS, list_images, read_label, refuse_damaged, write_png
 from keras_segnet.errors import InputError
+from keras_segnet.files import read_lines
 
 SPLITS = ("train", "val", "test", "all")
 USUAL_IGNORED = 255
@@ -99,10 +100,7 @@ def _split_names(root: Path, split: str, names: list[str], fractions: tuple[floa
         if not listed.is_file():
             raise InputError(f"{listed} does not exist, though {root} has lists of other splits.")
         chosen = []
-        for number, line in enumerate(listed.read_text(encoding="utf-8").splitlines(), start=1):
-            if not line.strip():
-                continue
-            name = line.strip()
+        for number, name in read_lines(listed, "a list of names of images"):
             stem = Path(name).stem if Path(name).suffix.lower() in EXTENSIONS else name
             if stem not in names:
                 raise InputError(f"{listed}, line {number}: there is no image {name} in {root / 'images'}.")
@@ -138,7 +136,7 @@ def _classes(
 ) -> Classes:
     listed = root / "classes.txt"
     if class_names is None and listed.is_file():
-        class_names = [line.strip() for line in listed.read_text(encoding="utf-8").splitlines() if line.strip()]
+        class_names = [name for _, name in read_lines(listed, "a list of names of classes")]
     if num_classes is None:
         num_classes = _count_values(labels, ignore_class) if class_names is None else len(class_names)
     if not 2 <= num_classes <= 255:

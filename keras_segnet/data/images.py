@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from keras_segnet.errors import InputError
+from keras_segnet.files import whole_file
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
 """Of files that count as images in a folder."""
+
+MOST_PIXELS = 2**28 // 3
+"""Of an image that is read: a quarter of a GiB as RGB, the limit that Pillow has. A file of a few bytes may say that it
+has a million times as many; it is refused before it is decoded."""
+
+# For formats that Pillow does not know. OpenCV reads it once, when it is loaded.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
+
+import cv2  # noqa: E402
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -42,15 +53,40 @@ def read_label(path: Path) -> np.ndarray:
 
 def _decode(path: Path, mode: int) -> np.ndarray:
     try:
-        data = np.fromfile(path, np.uint8)
+        data = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; an image file is expected there.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    decoded = cv2.imdecode(data, mode) if data.size else None
+    head = _read_head(path, io.BytesIO(data))
+    if head is not None:
+        head.close()
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data else None
+    except cv2.error as error:  # More pixels than OpenCV takes, and what it did not expect in a damaged file.
+        raise InputError(f"{path} is no image that can be read: {' '.join(str(error).split())}") from error
     if decoded is None:
-        raise InputError(f"{path} is no image that can be read (it has {data.size} bytes).")
+        raise InputError(f"{path} is no image that can be read (it has {len(data)} bytes).")
     return decoded
+
+
+def _read_head(path: Path, source: Path | io.BytesIO) -> Image.Image | None:
+    """What Pillow says of an image before it decodes any of it; None where it does not know the format.
+
+    Raises:
+        InputError: the head is damaged, or promises more than `MOST_PIXELS`.
+    """
+    try:
+        image = Image.open(source)
+    except (UnidentifiedImageError, FileNotFoundError):
+        return None
+    except Exception as error:  # Pillow's parsers raise errors of many kinds on damaged files.
+        raise InputError(f"{path} is a damaged image: {error}.") from error
+    if image.width * image.height > MOST_PIXELS:
+        raise InputError(
+            f"{path} says that it is {image.height}x{image.width}; at most {MOST_PIXELS:,} pixels are read."
+        )
+    return image
 
 
 def refuse_damaged(path: Path) -> None:
@@ -58,11 +94,12 @@ def refuse_damaged(path: Path) -> None:
 
     OpenCV fills what a truncated JPEG lacks with grey and reports no error; Pillow is strict, and says what is wrong.
     """
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except (UnidentifiedImageError, FileNotFoundError):
+    head = _read_head(path, path)
+    if head is None:
         return  # OpenCV reads formats that Pillow does not know; reading the file says what is missing.
+    try:
+        with head:
+            head.load()
     except Exception as error:  # Pillow's decoders raise errors of many kinds on damaged files.
         raise InputError(f"{path} is a damaged image: {error}.") from error
 
@@ -90,10 +127,9 @@ def list_images(path: Path) -> list[Path]:
 
 def write_png(path: Path, image: np.ndarray) -> None:
     """Writes a PNG, grey `(height, width)` or RGB, beside its place first and then into it."""
-    data = cv2.imencode(".png", image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
-    partial = path.with_name(path.name + ".partial")
-    data.tofile(partial)
-    os.replace(partial, path)
+    data: Any = cv2.imencode(".png", image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+    with whole_file(path) as partial:
+        partial.write_bytes(data)
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

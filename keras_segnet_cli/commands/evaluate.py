@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +27,7 @@ def evaluate(
     from keras_segnet.errors import InputError
     from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
     from keras_segnet.evaluation.evaluate import scores_as_json, table_rows
+    from keras_segnet.files import write_text
     from keras_segnet.inference import load_segmenter
 
     if json_file is not None and not json_file.parent.is_dir():
@@ -36,7 +36,5 @@ def evaluate(
     scores = evaluate_segmenter(load_segmenter(model), dataset, screen.progress).scores()
     console.print(screen.scores_table(f"{model} on {dataset.name}", table_rows(scores, dataset.classes)))
     if json_file is not None:
-        partial = json_file.with_name(json_file.name + ".partial")
-        partial.write_text(json.dumps(scores_as_json(scores, dataset.classes), indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, json_file)
+        write_text(json_file, json.dumps(scores_as_json(scores, dataset.classes), indent=2) + "\n")
         say(f"The scores are in {json_file}.")
