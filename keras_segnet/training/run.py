@@ -167,7 +167,10 @@ class Run:
                 raise InputError(f"{self.config_path} is not the config.json of a run: {name} is {value!r}.")
         if "data" not in values:
             raise InputError(f"{self.config_path} is not the config.json of a run: there is no data in it.")
-        return RunConfig(**values)
+        try:
+            return RunConfig(**values)
+        except InputError as error:
+            raise InputError(f"{self.config_path} is not the config.json of a run: {error}") from error
 
     def _content(self) -> dict[str, Any]:
         try:
