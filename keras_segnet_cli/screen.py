@@ -12,8 +12,18 @@ from typing import Any
 import absl.logging
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
@@ -44,10 +54,17 @@ def bar(*more_columns: Any) -> Progress:
     )  # fmt: skip
 
 
-def progress(items: Iterable[Any], total: int, description: str) -> Iterator[Any]:
+def progress(items: Iterable[Any], total: int, description: str, *more_columns: Any) -> Iterator[Any]:
     """Shows how far an iterable of known length is; see `keras_segnet.data.statistics.Progress`."""
-    with bar() as display:
+    with bar(*more_columns) as display:
         yield from display.track(items, total=total, description=description)
+
+
+class SpeedColumn(ProgressColumn):
+    """Steps a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
 
 def say(line: str) -> None:

@@ -2,43 +2,61 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from keras_segnet_cli import screen
+from keras_segnet_cli.commands.arguments import fail
 from keras_segnet_cli.screen import say
 
 
 def predict(
     model: Annotated[Path, typer.Argument(help="A .keras or .tflite file, or the folder of a SavedModel.")],
-    images: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
+    images: Annotated[
+        Path,
+        typer.Argument(help="An image, a video, a folder of them (with its folders), or a .txt with a path a line."),
+    ],
     output: Annotated[Path, typer.Option(help="Folder for masks and overlays; made if need be.")],
+    write: Annotated[str, typer.Option(help="What to write: masks, overlays, or both.")] = "both",
+    resume: Annotated[bool, typer.Option("--resume", help="Leave out what is there already, after a kill.")] = False,
 ) -> None:
-    """Label images.
+    """Label images and videos.
 
-    For each NAME it writes NAME_mask.png (the value is the class) and NAME_overlay.png, at the image's own size.
+    For each image NAME it writes NAME_mask.png (the value is the class) and NAME_overlay.png, at the image's own size,
+    in the folders that the images are in. For a video NAME it writes NAME_masks/000000.png and so on, and
+    NAME_overlay.mp4.
 
     Example: `keras-segnet predict runs/first/model.keras holiday.jpg --output labelled`
     """
-    from keras_segnet.data.images import list_images, read_image, refuse_damaged, write_png
     from keras_segnet.errors import InputError
-    from keras_segnet.inference import load_segmenter, overlay
+    from keras_segnet.inference import load_segmenter
+    from keras_segnet.inference.bulk import RESULTS, check_inputs, count_frames, find_inputs, is_done, label_all
     from keras_segnet.inference.classes import classes_of
 
-    paths = list_images(images)
+    if write not in RESULTS:
+        raise InputError(f"--write {write}: must be one of {', '.join(RESULTS)}.")
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file; a folder for masks and overlays is expected there.")
+    found = find_inputs(images, output)
+    inputs = [each for each in found if not (resume and is_done(each, output, write))]
+    if len(inputs) < len(found):
+        say(f"{len(found) - len(inputs)} of {len(found)} are labelled already.")
     segmenter = load_segmenter(model)
     classes = classes_of(model, segmenter.num_classes)
-    for path in screen.progress(paths, len(paths), "Checking images"):
-        refuse_damaged(path)
-        read_image(path)
+    for _ in screen.progress(check_inputs(inputs), len(inputs), "Checking images"):
+        pass
     output.mkdir(parents=True, exist_ok=True)
-    for path in screen.progress(paths, len(paths), "Labelling"):
-        image = read_image(path)
-        label = segmenter.label(image)
-        write_png(output / f"{path.stem}_mask.png", label)
-        write_png(output / f"{path.stem}_overlay.png", overlay(image, label, classes))
-    say(f"Wrote a mask and an overlay for {len(paths)} image{'s' if len(paths) > 1 else ''} into {output}.")
+    frames, started = 0, time.monotonic()
+    try:
+        labelled = label_all(segmenter, inputs, output, classes, write, resume)
+        for _ in screen.progress(labelled, count_frames(inputs), "Labelling", screen.SpeedColumn()):
+            frames += 1
+    except KeyboardInterrupt:
+        fail("stopped. Go on with the same command and --resume.", 130)
+    rate = frames / max(time.monotonic() - started, 1e-9)
+    kinds = {"both": "a mask and an overlay", "masks": "a mask", "overlays": "an overlay"}[write]
+    what = f"{frames} image{'' if frames == 1 else 's'}"
+    say(f"Wrote {kinds} for {what} into {output}, {rate:.1f} a second.")
