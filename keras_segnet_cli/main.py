@@ -63,8 +63,8 @@ def _is_for_the_user(error: Exception) -> bool:
 
 
 def _in_one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"{error.filename}: {error.strerror}." if error.filename is not None else f"{error.strerror}."
     return " ".join(str(error).split())
 
 

@@ -11,8 +11,19 @@ from typing import Any
 
 import absl.logging
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
@@ -37,16 +48,23 @@ def silence_frameworks() -> None:
 def bar(*more_columns: Any) -> Progress:
     """A progress display in one style for all commands."""
     return Progress(
-        TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), *more_columns,
+        TextColumn("{task.description}", markup=False), BarColumn(bar_width=30), MofNCompleteColumn(), *more_columns,
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console, transient=True,
         disable=not console.is_terminal,
     )  # fmt: skip
 
 
-def progress(items: Iterable[Any], total: int, description: str) -> Iterator[Any]:
+def progress(items: Iterable[Any], total: int, description: str, *more_columns: Any) -> Iterator[Any]:
     """Shows how far an iterable of known length is; see `keras_segnet.data.statistics.Progress`."""
-    with bar() as display:
+    with bar(*more_columns) as display:
         yield from display.track(items, total=total, description=description)
+
+
+class SpeedColumn(ProgressColumn):
+    """Steps a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
 
 def say(line: str) -> None:
@@ -56,12 +74,12 @@ def say(line: str) -> None:
 
 def scores_table(title: str, rows: Iterable[tuple[str, str, str, str]]) -> Table:
     """The table of `keras_segnet.evaluation.evaluate.table_rows`."""
-    table = Table("class", title=title, title_justify="left")
+    table = Table("class", title=escape(title), title_justify="left")
     for heading in ("accuracy, %", "IoU, %", "pixels"):
         table.add_column(heading, justify="right")
     rows = list(rows)
     for number, row in enumerate(rows):
-        table.add_row(*row, end_section=number == len(rows) - 3)
+        table.add_row(*map(escape, row), end_section=number == len(rows) - 3)
     return table
 
 
@@ -72,7 +90,7 @@ def parity_table(reports: Iterable[Any]) -> Table:
         table.add_column(heading, justify="right")
     for report in reports:
         table.add_row(
-            report.path.name,
+            escape(report.path.name),
             str(report.images),
             f"{100 * report.label_agreement:.3f}",
             f"{report.largest_difference:.1e}",
@@ -84,7 +102,7 @@ def parity_table(reports: Iterable[Any]) -> Table:
 
 def precisions_table(title: str, scores: Mapping[str, Any]) -> Table:
     """Overall scores, a line for each of some models."""
-    table = Table("model", title=title, title_justify="left")
+    table = Table("model", title=escape(title), title_justify="left")
     for heading in ("global accuracy, %", "class average, %", "mean IoU, %"):
         table.add_column(heading, justify="right")
     for name, score in scores.items():

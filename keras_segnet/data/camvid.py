@@ -195,10 +195,10 @@ def _find(folder: Path, written: str) -> Path | None:
     parts = [part for part in PurePosixPath(written.replace("\\", "/")).parts if part != "/"]
     for start in range(len(parts)):
         candidate = folder.joinpath(*parts[start:])
-        if candidate.is_file():
+        if os.path.isfile(candidate):  # Unlike Path.is_file, it says of an overlong name that there is no such file.
             return candidate
     as_written = Path(written)
-    return as_written if as_written.is_absolute() and as_written.is_file() else None
+    return as_written if as_written.is_absolute() and os.path.isfile(as_written) else None
 
 
 def download() -> Path:

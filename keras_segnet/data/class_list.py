@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_segnet.data.dataset import Classes, distinct_colours
-from keras_segnet.data.files import read_text
 from keras_segnet.data.labels import Colour, LabelCoding
 from keras_segnet.errors import InputError
+from keras_segnet.files import read_text
 
 IGNORED = 255
 """Label value of the classes that a list says are ignored."""

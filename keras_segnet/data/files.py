@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from keras_segnet.data.images import EXTENSIONS
 from keras_segnet.errors import InputError
+from keras_segnet.files import read_lines
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,32 +23,13 @@ def refuse(fault: str) -> None:
     raise InputError(fault)
 
 
-def read_text(path: Path, expected: str) -> str:
-    """The content of a text file, of UTF-8 with or without a mark at its start.
-
-    Args:
-        path: of the file.
-        expected: what it should hold, for messages.
-
-    Raises:
-        InputError: there is no such file, or it is no text.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; {expected} is expected there.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as {expected}: {error}.") from error
-
-
 def read_names(path: Path) -> list[tuple[int, str]]:
     """The names in a list, one a line, each with the number of its line, without what is blank.
 
     Raises:
-        InputError: the list is missing or empty, or no text.
+        InputError: the list is missing or empty, or no text; or a line holds a control character.
     """
-    lines = read_text(path, "a list of names").splitlines()
-    names = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    names = read_lines(path, "a list of names")
     if not names:
         raise InputError(f"{path} is an empty split; it names no image.")
     return names

@@ -13,9 +13,10 @@ import numpy as np
 from keras_segnet.data.camvid import CLASSES as CAMVID
 from keras_segnet.data.class_list import ClassList, read_class_list
 from keras_segnet.data.dataset import Classes, FileDataset, SegmentationDataset, distinct_colours
-from keras_segnet.data.files import OnFault, find_images, in_threads, read_names, read_text, refuse, without_extension
+from keras_segnet.data.files import OnFault, find_images, in_threads, read_names, refuse, without_extension
 from keras_segnet.data.images import read_label, refuse_damaged, write_png
 from keras_segnet.errors import InputError
+from keras_segnet.files import read_lines
 
 SPLITS = ("train", "val", "test", "all")
 USUAL_IGNORED = 255
@@ -163,8 +164,7 @@ def _classes(
             _refuse_other_number(len(listed.classes), number)
         return ClassList(replace(listed.classes, names=names), listed.coding)
     if class_names is None and (root / "classes.txt").is_file():
-        lines = read_text(root / "classes.txt", "a name of a class a line").splitlines()
-        class_names = [line.strip() for line in lines if line.strip()]
+        class_names = [name for _, name in read_lines(root / "classes.txt", "a list of names of classes")]
     if num_classes is None:
         num_classes = _count_values(labels, ignore_class, on_fault) if class_names is None else len(class_names)
     if not 2 <= num_classes <= 255:

@@ -5,15 +5,25 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from keras_segnet.errors import InputError
+from keras_segnet.files import whole_file
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 """Of files that count as images in a folder."""
+
+MOST_PIXELS = 2**28 // 3
+"""Of an image that is read: a quarter of a GiB as RGB, the limit that Pillow has. A file of a few bytes may say that it
+has a million times as many; it is refused before it is decoded."""
+
+# For formats that Pillow does not know. OpenCV reads it once, when it is loaded.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
+
+import cv2  # noqa: E402
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -40,7 +50,7 @@ def read_label(path: Path) -> np.ndarray:
             values, or it has not 8 bits.
     """
     data = _read(path)
-    head = data[:64].tobytes()
+    head = data[:64]
     if head.startswith(b"\xff\xd8\xff") or (head[8:12] == b"WEBP" and b"VP8 " in head):
         kind = "WebP image with loss" if head[8:12] == b"WEBP" else "JPEG image"
         raise InputError(f"{path} is a {kind}, whose compression changes label values; save labels as PNG.")
@@ -69,31 +79,57 @@ def read_palette(path: Path) -> np.ndarray | None:
     return np.array(palette, np.uint8).reshape(-1, 3)
 
 
-def _palette_indices(path: Path, data: np.ndarray) -> np.ndarray | None:
+def _palette_indices(path: Path, data: bytes) -> np.ndarray | None:
     """The indices of a palette image, of which OpenCV gives the colours only; None if it is of another kind."""
-    try:
-        with Image.open(io.BytesIO(data.tobytes())) as image:
-            return np.array(image) if image.mode == "P" else None
-    except UnidentifiedImageError:
+    head = _read_head(path, io.BytesIO(data))
+    if head is None:
         return None
+    try:
+        with head:
+            return np.array(head) if head.mode == "P" else None
     except Exception as error:  # Pillow's decoders raise errors of many kinds on damaged files.
         raise InputError(f"{path} is a damaged image: {error}.") from error
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(path: Path) -> bytes:
     try:
-        return np.fromfile(path, np.uint8)
+        return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; an image file is expected there.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _decode(path: Path, data: np.ndarray, mode: int) -> np.ndarray:
-    decoded = cv2.imdecode(data, mode) if data.size else None
+def _decode(path: Path, data: bytes, mode: int) -> np.ndarray:
+    head = _read_head(path, io.BytesIO(data))
+    if head is not None:
+        head.close()
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data else None
+    except cv2.error as error:  # More pixels than OpenCV takes, and what it did not expect in a damaged file.
+        raise InputError(f"{path} is no image that can be read: {' '.join(str(error).split())}") from error
     if decoded is None:
-        raise InputError(f"{path} is no image that can be read (it has {data.size} bytes).")
+        raise InputError(f"{path} is no image that can be read (it has {len(data)} bytes).")
     return decoded
+
+
+def _read_head(path: Path, source: Path | io.BytesIO) -> Image.Image | None:
+    """What Pillow says of an image before it decodes any of it; None where it does not know the format.
+
+    Raises:
+        InputError: the head is damaged, or promises more than `MOST_PIXELS`.
+    """
+    try:
+        image = Image.open(source)
+    except (UnidentifiedImageError, FileNotFoundError):
+        return None
+    except Exception as error:  # Pillow's parsers raise errors of many kinds on damaged files.
+        raise InputError(f"{path} is a damaged image: {error}.") from error
+    if image.width * image.height > MOST_PIXELS:
+        raise InputError(
+            f"{path} says that it is {image.height}x{image.width}; at most {MOST_PIXELS:,} pixels are read."
+        )
+    return image
 
 
 def refuse_damaged(path: Path) -> None:
@@ -101,42 +137,21 @@ def refuse_damaged(path: Path) -> None:
 
     OpenCV fills what a truncated JPEG lacks with grey and reports no error; Pillow is strict, and says what is wrong.
     """
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except (UnidentifiedImageError, FileNotFoundError):
+    head = _read_head(path, path)
+    if head is None:
         return  # OpenCV reads formats that Pillow does not know; reading the file says what is missing.
+    try:
+        with head:
+            head.load()
     except Exception as error:  # Pillow's decoders raise errors of many kinds on damaged files.
         raise InputError(f"{path} is a damaged image: {error}.") from error
 
 
-def list_images(path: Path) -> list[Path]:
-    """The image itself, or the images of a folder in order of name.
-
-    Raises:
-        InputError: there is nothing at `path`, the folder holds no image, or two of its images have one name.
-    """
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise InputError(f"{path} does not exist; an image or a folder of images is expected there.")
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in EXTENSIONS)
-    if not found:
-        raise InputError(f"{path} holds no image ({', '.join(sorted(EXTENSIONS))}).")
-    by_stem: dict[str, Path] = {}
-    for file in found:
-        if file.stem in by_stem:
-            raise InputError(f"{by_stem[file.stem]} and {file} have one name; results are named by it.")
-        by_stem[file.stem] = file
-    return found
-
-
 def write_png(path: Path, image: np.ndarray) -> None:
     """Writes a PNG, grey `(height, width)` or RGB, beside its place first and then into it."""
-    data = cv2.imencode(".png", image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
-    partial = path.with_name(path.name + ".partial")
-    data.tofile(partial)
-    os.replace(partial, path)
+    data: Any = cv2.imencode(".png", image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+    with whole_file(path) as partial:
+        partial.write_bytes(data)
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

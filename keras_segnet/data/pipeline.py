@@ -80,13 +80,23 @@ def training_batches(
         What Keras takes, see `for_keras`, of `(images, labels)`: uint8 `(batch, height, width, 3)` and uint8
         `(batch, height, width)`.
     """
-    shuffled = grain.MapDataset.source(Kept(dataset, memory)).seed(seed).shuffle().repeat()
+    shuffled = _in_training_order(Kept(dataset, memory), seed)
     if augmentation is None:
         endless = shuffled.map(Resize(input_size))
     else:
         endless = shuffled.random_map(Augment(augmentation, input_size, dataset.classes.ignored_or_unused))
     steps = steps_per_epoch(dataset, batch_size)
     return for_keras(EpochBatches(endless.batch(batch_size), steps, first_epoch), steps, input_size)
+
+
+def names_in_batch(dataset: SegmentationDataset, batch_size: int, seed: int, step: int) -> list[str]:
+    """Names of the examples in a batch of `training_batches`, counted from the start of the run."""
+    order = _in_training_order(range(len(dataset)), seed)
+    return [dataset.item_name(order[i]) for i in range(step * batch_size, (step + 1) * batch_size)]
+
+
+def _in_training_order(examples: Any, seed: int) -> grain.MapDataset:
+    return grain.MapDataset.source(examples).seed(seed).shuffle().repeat()
 
 
 def evaluation_batches(

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from keras_segnet.data.dataset import Classes
+from keras_segnet.files import whole_file
 
 
 def draw_confusion_matrix(counts: np.ndarray, classes: Classes, path: Path) -> None:
@@ -24,8 +25,8 @@ def draw_confusion_matrix(counts: np.ndarray, classes: Classes, path: Path) -> N
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-    axes.set_xticks(range(len(classes)), classes.names, rotation=45, ha="right")
-    axes.set_yticks(range(len(classes)), classes.names)
+    axes.set_xticks(range(len(classes)), classes.names, rotation=45, ha="right", parse_math=False)
+    axes.set_yticks(range(len(classes)), classes.names, parse_math=False)
     axes.set_xlabel("prediction")
     axes.set_ylabel("label")
     axes.set_title("Percent of each class's pixels")
@@ -35,7 +36,8 @@ def draw_confusion_matrix(counts: np.ndarray, classes: Classes, path: Path) -> N
             if share >= 0.5:
                 colour = "white" if share > 55 else "black"
                 axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=colour, fontsize=9)
-    figure.savefig(path, dpi=110)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=110)
 
 
 def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
@@ -63,4 +65,5 @@ def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
     figure.axes[0].legend()
-    figure.savefig(path, dpi=110)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=110)

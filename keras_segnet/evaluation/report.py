@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from keras_segnet.data.images import write_png
 from keras_segnet.evaluation.evaluate import percent, table_rows
 from keras_segnet.evaluation.figures import draw_confusion_matrix, draw_curves
 from keras_segnet.evaluation.metrics import ConfusionMatrix
+from keras_segnet.files import write_text
 from keras_segnet.inference.overlays import comparison
 from keras_segnet.inference.segmenter import Segmenter
 
@@ -68,9 +68,7 @@ def write_report(
         *(f"![{name}](overlays/{name}.png)" for name in names),
         "",
     ]
-    partial = folder / "report.md.partial"
-    partial.write_text("\n".join(lines), encoding="utf-8")
-    os.replace(partial, folder / "report.md")
+    write_text(folder / "report.md", "\n".join(lines))
 
 
 def write_overlays(folder: Path, segmenter: Segmenter, dataset: SegmentationDataset) -> list[str]:

@@ -17,9 +17,13 @@ def classes_of(model: Path, num_classes: int) -> Classes:
         written = json.loads((model.parent / "config.json").read_text(encoding="utf-8"))["classes"]
         colours = tuple((int(red), int(green), int(blue)) for red, green, blue in written["colours"])
         classes = Classes(tuple(map(str, written["names"])), colours, written["ignored"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         classes = None
-    if classes is not None and len(classes) == num_classes == len(classes.colours):
+    if (
+        classes is not None
+        and len(classes) == num_classes == len(classes.colours)
+        and all(0 <= value <= 255 for colour in classes.colours for value in colour)
+    ):
         return classes
     if num_classes == len(CAMVID):
         return CAMVID

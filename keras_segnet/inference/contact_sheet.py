@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from keras_segnet.data.dataset import Example, SegmentationDataset
+from keras_segnet.files import whole_file
 from keras_segnet.inference.overlays import overlay
 
 COLUMNS, ROWS = 4, 3
@@ -44,9 +44,8 @@ def draw_contact_sheet(datasets: Sequence[SegmentationDataset], path: Path) -> i
         for name, (red, green, blue) in zip((*classes.names, "ignored"), (*classes.colours, (0, 0, 0)), strict=True)
     ]
     figure.legend(handles=patches, loc="outside lower center", ncols=8, fontsize=8, frameon=False)
-    partial = path.with_name(path.name + ".partial")
-    figure.savefig(partial, format="png", dpi=110)
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=110)
     return len(shown)
 
 

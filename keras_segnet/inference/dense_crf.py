@@ -154,7 +154,11 @@ class DenseCRFSegmenter(Segmenter):
         return self.segmenter.run(images)
 
     def probabilities(self, image: np.ndarray) -> np.ndarray:
-        return dense_crf(self.segmenter.probabilities(image), image)
+        return self.probabilities_and_uncertainty(image)[0]
+
+    def probabilities_and_uncertainty(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        probabilities, uncertainty = self.segmenter.probabilities_and_uncertainty(image)
+        return dense_crf(probabilities, image), uncertainty
 
 
 def _normalized(weight: float, kernel: Filter, pixels: int) -> Filter:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from keras_segnet.files import whole_file
+
 
 def write_uncertainty(uncertainty: np.ndarray, path: Path) -> None:
     """Writes `path` with `.npy` behind it, the values as they are, and with `.png`, a picture of them.
-
-    Each is written beside its place first and then into it.
 
     Args:
         uncertainty: float32 `(height, width)`, of `keras_segnet.inference.UncertainPrediction`.
@@ -25,11 +24,7 @@ def write_uncertainty(uncertainty: np.ndarray, path: Path) -> None:
     shown = axes.imshow(uncertainty, cmap="inferno", vmin=0)
     axes.set_axis_off()
     figure.colorbar(shown, label="variance of the class probabilities")
-    for place in (values, picture):
-        partial = place.with_name(place.name + ".partial")
-        with partial.open("wb") as file:
-            if place is values:
-                np.save(file, uncertainty)
-            else:
-                figure.savefig(file, dpi=110, format="png")
-        os.replace(partial, place)
+    with whole_file(values) as partial, partial.open("wb") as file:
+        np.save(file, uncertainty)
+    with whole_file(picture) as partial:
+        figure.savefig(partial, dpi=110, format="png")

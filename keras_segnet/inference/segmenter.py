@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +82,10 @@ class Segmenter:
         """The image `(height, width, 3)` at the network's input size."""
         return image if self.input_size is None else resize_image(image, self.input_size)
 
+    def probabilities_and_uncertainty(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The same, and float32 `(height, width)`, how uncertain they are, from a segmenter that can tell."""
+        return self.probabilities(image), None
+
     def label(self, image: np.ndarray) -> np.ndarray:
         """The most probable class of each pixel of one image, uint8 `(height, width)`."""
         return self.probabilities(image).argmax(axis=-1).astype(np.uint8)
@@ -136,11 +143,13 @@ class TFLiteSegmenter(Segmenter):
             (self._input,) = self._interpreter.get_input_details()
             (self._output,) = self._interpreter.get_output_details()
             contents = read_contents(path)
-            shape = [int(n) for n in self._output["shape"]]
+            taken, shape = ([int(n) for n in tensor["shape"]] for tensor in (self._input, self._output))
+            if len(taken) != 4 or taken[3] != 3 or taken[0] != 1:
+                raise ValueError(f"it takes {taken}, not (1, height, width, 3)")
             self.head = contents.get("head", "probabilities")
             self.precision = contents.get("precision")
             self.num_classes = int(contents["classes"]) if self.head == "class_map" else shape[3]
-        except (ValueError, RuntimeError, IndexError, KeyError) as error:
+        except Exception as error:  # The interpreter and the reader of the file raise errors of many kinds.
             raise InputError(f"{path} cannot be read as a .tflite file of a segmentation network: {error}") from error
         self.input_size = (shape[1], shape[2])
 
@@ -221,6 +230,36 @@ def read_contents(path: Path) -> dict[str, Any]:
     return {}
 
 
+def try_tflite(path: Path) -> None:
+    """Runs a .tflite file once in another process, because a damaged file may end the one that it runs in.
+
+    That says whether it loads and runs, not that it means well: run files of people you do not trust in a sandbox.
+
+    Raises:
+        InputError: it cannot be loaded or run.
+    """
+    try:
+        trial = subprocess.run(
+            [sys.executable, "-P", TRIAL, path],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=TRIAL_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{path} gives no answer within {TRIAL_SECONDS} s as a .tflite file.") from None
+    if trial.returncode < 0:
+        raise InputError(
+            f"{path} cannot be read as a .tflite file: LiteRT ends with {signal.Signals(-trial.returncode).name} on it."
+        )
+    if trial.returncode:
+        last_words = trial.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise InputError(f"{path} cannot be read as a .tflite file: {' '.join(last_words)}")
+
+
+TRIAL = Path(__file__).with_name("tflite_trial.py")
+TRIAL_SECONDS = 120
+
+
 def _quantize(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
     scale, zero_point = details["quantization"]
     if not scale:
@@ -257,6 +296,7 @@ def load_segmenter(path: str | os.PathLike[str], num_threads: int | None = None)
     if path.suffix == ".keras":
         return KerasSegmenter(load_keras_model(path))
     if path.suffix == ".tflite":
+        try_tflite(path)
         return TFLiteSegmenter(path, num_threads)
     if path.suffix == ".onnx":
         return OnnxSegmenter(path, num_threads)
@@ -279,10 +319,14 @@ def load_keras_model(path: Path) -> Any:
         raise InputError(f"{path} does not exist; a .keras file is expected there.")
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
+        taken, shape = model.input_shape, model.output_shape
     except Exception as error:  # Keras raises errors of many kinds on damaged files.
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path} cannot be read as a .keras file: {first_line}") from error
-    shape = getattr(model, "output_shape", None)
+    if not (isinstance(taken, tuple) and len(taken) == 4 and taken[-1] == 3):
+        raise InputError(
+            f"{path} is no segmentation network: its input has shape {taken}, not (batch, height, width, 3)."
+        )
     if not (isinstance(shape, tuple) and len(shape) == 4 and shape[-1]):
         raise InputError(
             f"{path} is no segmentation network: its output has shape {shape}, not (batch, height, width, classes)."

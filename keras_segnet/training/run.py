@@ -7,9 +7,10 @@
     tensorboard/           logs, if asked for
     report.md, curves.png, confusion_matrix.png, overlays/    written at the end
 
-Every file is written beside its place and then moved there, so a kill leaves a whole file. The checkpoint is written
-last in an epoch and knows how many steps it has behind it, so it alone says where the run stands: rows of metrics.csv
-beyond it are dropped, and their epochs are trained again to the same numbers.
+Every file is written beside its place and then moved there, so a kill or a full disk leaves a whole one. The checkpoint
+is written last in an epoch and knows how many steps it has behind it, so it alone says where the run stands: rows of
+metrics.csv beyond it are dropped, and their epochs are trained again to the same numbers. A run whose loss is no number
+any more stops before it writes anything of that epoch.
 """
 
 from __future__ import annotations
@@ -17,19 +18,22 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
-import os
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import keras
+import numpy as np
 
 from keras_segnet.data import Augmentation, SegmentationDataset, evaluation_batches, training_batches
 from keras_segnet.data.dataset import Classes
-from keras_segnet.data.pipeline import steps_per_epoch
+from keras_segnet.data.images import MOST_PIXELS
+from keras_segnet.data.pipeline import names_in_batch, steps_per_epoch
 from keras_segnet.errors import InputError
 from keras_segnet.evaluation.metrics import SegmentationScores
+from keras_segnet.files import PARTIAL, read_text, whole_file, write_text
 from keras_segnet.models import NETWORKS, build
 from keras_segnet.models.graph import score_layers
 from keras_segnet.training.callbacks import MedianFrequencyBalancing
@@ -83,11 +87,33 @@ class RunConfig:
     scale: tuple[float, float] = (0.75, 1.75)
 
     def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        if self.seed < 0:
+            raise InputError(f"seed must not be negative; it is {self.seed}.")
+        height, width = self.input_size
+        if min(height, width) < 1 or height * width > MOST_PIXELS:
+            raise InputError(
+                f"input_size must be two positive numbers, at most {MOST_PIXELS:,} pixels; it is {self.input_size}."
+            )
         if self.optimizer not in OPTIMIZERS:
             raise InputError(f"--optimizer {self.optimizer}: must be {' or '.join(OPTIMIZERS)}.")
         if self.learning_rate is None:
             # Here, so that config.json holds the rate that was used.
             object.__setattr__(self, "learning_rate", OPTIMIZERS[self.optimizer])
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    """Whether a value that JSON gave is of a type; a whole number is a float too."""
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_is_of, value, kinds))
+    if get_args(kind):
+        return any(_is_of(value, one) for one in get_args(kind))
+    if isinstance(value, bool):
+        return kind is bool
+    return math.isfinite(value) if kind is float and isinstance(value, int | float) else isinstance(value, kind)
 
 
 class Run:
@@ -105,46 +131,79 @@ class Run:
 
     def refuse_occupied(self) -> None:
         """Raises an InputError if the folder holds something already."""
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        leftovers = self.folder.is_dir() and all(PARTIAL in file.name for file in self.folder.iterdir())
+        if self.folder.exists() and not leftovers:
             holds = "holds another run" if self.exists() else "exists and is not an empty folder"
             raise InputError(f"{self.folder} {holds}; choose another --output, or --resume the run that is there.")
 
-    def create(self, config: RunConfig, classes: Classes) -> None:
+    def create(self, config: RunConfig, training: SegmentationDataset) -> None:
         """Makes the folder and writes config.json; raises an InputError if it cannot."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            content = {**asdict(config), "classes": asdict(classes)}
-            _write_text(self.config_path, json.dumps(content, indent=2) + "\n")
         except OSError as error:
             raise InputError(f"{self.folder} cannot be written to: {error.strerror}.") from error
+        content = {**asdict(config), "classes": asdict(training.classes), "training_images": len(training)}
+        write_text(self.config_path, json.dumps(content, indent=2) + "\n")
+
+    def refuse_other_data(self, training: SegmentationDataset) -> None:
+        """Raises an InputError if the run began on another number of images, whose epochs had another length."""
+        images = self._content().get("training_images", len(training))
+        if images != len(training):
+            raise InputError(
+                f"{training.name} has {len(training)} images, and {self.folder} was begun with {images}; go on with "
+                "the same data, or choose another --output."
+            )
 
     def config(self) -> RunConfig:
         """Reads config.json; raises an InputError if it is not one."""
+        content = self._content()
+        for what_else in ("classes", "training_images"):
+            content.pop(what_else, None)
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+        }
+        types = get_type_hints(RunConfig)
+        for name, value in values.items():
+            if name not in types or not _is_of(value, types[name]):
+                raise InputError(f"{self.config_path} is not the config.json of a run: {name} is {value!r}.")
+        if "data" not in values:
+            raise InputError(f"{self.config_path} is not the config.json of a run: there is no data in it.")
         try:
-            content = json.loads(self.config_path.read_text(encoding="utf-8"))
-            del content["classes"]
-            pairs = {key: tuple(content[key]) for key in ("input_size", "scale")}
-            return RunConfig(**{**content, **pairs})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return RunConfig(**values)
+        except InputError as error:
+            raise InputError(f"{self.config_path} is not the config.json of a run: {error}") from error
+
+    def _content(self) -> dict[str, Any]:
+        try:
+            content = json.loads(read_text(self.config_path, "the config.json of a run"))
+        except (json.JSONDecodeError, RecursionError) as error:
             raise InputError(f"{self.config_path} is not the config.json of a run: {error}.") from error
+        if not isinstance(content, dict):
+            raise InputError(f"{self.config_path} is not the config.json of a run: it holds no settings.")
+        return content
 
     def rows(self) -> list[dict[str, float]]:
-        """The rows of metrics.csv."""
+        """The rows of metrics.csv; raises an InputError if it is not such a table."""
         if not self.metrics_path.is_file():
             return []
-        with self.metrics_path.open(newline="", encoding="utf-8") as file:
-            return [
+        lines = read_text(self.metrics_path, "the metrics.csv of a run").splitlines()
+        try:
+            rows = [
                 {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
-                for row in csv.DictReader(file)
+                for row in csv.DictReader(lines, strict=True)
             ]
+        except (ValueError, TypeError, csv.Error) as error:
+            raise InputError(f"{self.metrics_path} is not the metrics.csv of a run: {error}.") from error
+        for row in rows:
+            if not {"epoch", "val_global_accuracy"} <= set(row):
+                raise InputError(f"{self.metrics_path} is not the metrics.csv of a run: columns are missing.")
+        return rows
 
     def write_rows(self, rows: list[dict[str, float]]) -> None:
-        partial = self.metrics_path.with_name("metrics.csv.partial")
-        with partial.open("w", newline="", encoding="utf-8") as file:
+        with whole_file(self.metrics_path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, rows[0].keys() if rows else ())
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(partial, self.metrics_path)
 
 
 def train(
@@ -166,7 +225,8 @@ def train(
         announce: is told in one line what happens.
 
     Raises:
-        InputError: what the configuration asks for cannot be, or the checkpoint cannot be read.
+        InputError: what the configuration asks for cannot be; the checkpoint cannot be read; the training set is
+            another than that the run began on; a file cannot be written; or the loss is no number any more.
     """
     keras.utils.set_random_seed(config.seed)
     if keras.backend.backend() == "tensorflow":
@@ -176,7 +236,7 @@ def train(
     steps = steps_per_epoch(training, config.batch_size)
     if run.checkpoint_path.is_file():
         model = _load_checkpoint(run.checkpoint_path)
-        epoch = int(model.optimizer.iterations.numpy()) // steps
+        epoch = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
         announce(f"Going on after epoch {epoch} of {config.epochs}.")
     else:
         model = build_for_training(config, training.classes, steps)
@@ -187,8 +247,10 @@ def train(
         if config.balancing == "none"
         else [MedianFrequencyBalancing(training, config.balancing, config.balancing_exponent)]
     )
-    if not run.exists():
-        run.create(config, training.classes)
+    if run.exists():
+        run.refuse_other_data(training)
+    else:
+        run.create(config, training)
     rows = [row for row in run.rows() if row["epoch"] <= epoch]
     if epoch >= config.epochs:
         return
@@ -198,7 +260,13 @@ def train(
         initial_epoch=epoch,
         epochs=config.epochs,
         validation_data=evaluation_batches(validation, config.batch_size, config.input_size),
-        callbacks=[*balancing, _Recorder(run, rows), *callbacks],
+        callbacks=[
+            *balancing,
+            _Seeds(config.seed),
+            _FiniteLoss(config, run, training),
+            _Recorder(run, rows),
+            *callbacks,
+        ],
         verbose=0,
     )
 
@@ -267,6 +335,54 @@ def _load_checkpoint(path: Path) -> keras.Model:
         raise InputError(f"{path} cannot be read as a checkpoint: {error}") from error
 
 
+class _Seeds(keras.callbacks.Callback):
+    """Seeds dropout and its like anew for each epoch, because a .keras file does not keep where they stand."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        states = [v for v in self.model.non_trainable_variables if v.path.endswith("seed_generator_state")]
+        for number, state in enumerate(states):
+            drawn = np.random.SeedSequence([self.seed, epoch, number]).generate_state(math.prod(state.shape))
+            state.assign((drawn >> 1).reshape(state.shape))  # 31 bits fit into the integers of every backend.
+
+
+class _FiniteLoss(keras.callbacks.Callback):
+    """Stops at the first batch after which the loss is no number, before anything is written of that epoch."""
+
+    def __init__(self, config: RunConfig, run: Run, training: SegmentationDataset) -> None:
+        super().__init__()
+        self.config = config
+        self.run = run
+        self.training = training
+        self.steps = steps_per_epoch(training, config.batch_size)
+        self.epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            step = self.epoch * self.steps + batch
+            names = names_in_batch(self.training, self.config.batch_size, self.config.seed, step)
+            self._stop(f"the loss is {loss} at step {batch + 1} of {self.steps}, images {', '.join(names)}")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        loss = float((logs or {}).get("val_loss", 0.0))
+        if not math.isfinite(loss):
+            self._stop(f"the loss of the validation images is {loss}")
+
+    def _stop(self, what: str) -> None:
+        kept = f"{self.run.checkpoint_path} holds epoch {self.epoch}" if self.epoch else "there is no checkpoint yet"
+        raise InputError(
+            f"stopped in epoch {self.epoch + 1}: {what}; {kept}. Start anew with a --learning-rate below "
+            f"{self.config.learning_rate:g}."
+        )
+
+
 class _Recorder(keras.callbacks.Callback):
     """Writes metrics.csv, model.keras and checkpoint.keras after each epoch, in this order; see the module."""
 
@@ -287,15 +403,8 @@ class _Recorder(keras.callbacks.Callback):
 
 
 def _save(model: keras.Model, path: Path) -> None:
-    partial = path.with_name(f"{path.stem}.partial.keras")
-    model.save(partial)
-    os.replace(partial, path)
-
-
-def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        model.save(partial)
 
 
 __all__ = ["Run", "RunConfig", "build_for_training", "tensorboard_callback", "train"]

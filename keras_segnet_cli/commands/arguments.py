@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -51,13 +50,6 @@ def refuse_missing_folder(file: Path) -> None:
 
     if not file.parent.is_dir():
         raise InputError(f"{file.parent} is not a folder; {file.name} was to be written there.")
-
-
-def write_text(file: Path, text: str) -> None:
-    """Writes a file beside its place first and then into it."""
-    partial = file.with_name(file.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, file)
 
 
 def parse_size(text: str) -> tuple[int, int]:

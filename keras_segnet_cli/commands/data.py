@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keras_segnet_cli import screen
-from keras_segnet_cli.commands.arguments import DATA_HELP, Split, fail, refuse_missing_folder, write_text
+from keras_segnet_cli.commands.arguments import DATA_HELP, Split, fail, refuse_missing_folder
 from keras_segnet_cli.screen import console, say
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def weights(
     from rich.table import Table
 
     from keras_segnet.data import count_classes, median_frequency_weights, open_dataset
+    from keras_segnet.files import write_text
 
     if json_file is not None:
         refuse_missing_folder(json_file)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from keras_segnet_cli import screen
-from keras_segnet_cli.commands.arguments import Crf, Data, Split, refuse_missing_folder, write_text
+from keras_segnet_cli.commands.arguments import Crf, Data, Split, refuse_missing_folder
 from keras_segnet_cli.screen import console, say
 
 
@@ -35,6 +35,7 @@ def evaluate(
     from keras_segnet.data import open_dataset
     from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
     from keras_segnet.evaluation.evaluate import scores_as_json, table_rows
+    from keras_segnet.files import write_text
     from keras_segnet.inference import DenseCRFSegmenter, load_monte_carlo_segmenter, load_segmenter
 
     if json_file is not None:

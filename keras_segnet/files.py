@@ -1,0 +1,70 @@
+"""Files as a whole: written so that a kill leaves no half of one, and lists read line by line."""
+
+from __future__ import annotations
+
+import contextlib
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+from keras_segnet.errors import InputError
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Gives a place beside `path` to write to, and moves what is there to `path` at the end.
+
+    A kill at any moment leaves at `path` what was there before, or all of the new; at worst the place beside it is left
+    over, until it is written to again. An error leaves nothing new.
+
+    Raises:
+        InputError: it cannot be written: no such folder, no permission, a full disk.
+    """
+    partial = path.with_name(f"{path.stem}{PARTIAL}{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+PARTIAL = ".partial"
+"""What a file has in its name until it is whole."""
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a UTF-8 text file; see `whole_file`."""
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def read_text(path: Path, what: str) -> str:
+    """Reads a UTF-8 text file, of which an error says `what` it should be.
+
+    Raises:
+        InputError: there is no such file, or it is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; {what} is expected there.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read as {what}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} cannot be read as {what}: byte {error.start} is not UTF-8 text.") from error
+
+
+def read_lines(path: Path, what: str) -> list[tuple[int, str]]:
+    """The lines of a text file that are not blank, stripped, each with its number counted from 1.
+
+    Raises:
+        InputError: as for `read_text`; or a line holds a control character, as no name does that is to be shown.
+    """
+    lines = [(number, line.strip()) for number, line in enumerate(read_text(path, what).splitlines(), start=1)]
+    for number, line in lines:
+        if any(unicodedata.category(character) == "Cc" for character in line.replace("\t", " ")):
+            raise InputError(f"{path}, line {number}: {line!r} holds a control character.")
+    return [(number, line) for number, line in lines if line]

@@ -1,0 +1,336 @@
+"""Labels for folders, lists and videos of any length: decoding, predicting and writing overlap, at constant memory."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path, PurePath
+from typing import Any, NamedTuple, TypeVar
+
+import cv2
+import numpy as np
+
+from keras_segnet.data.dataset import Classes
+from keras_segnet.data.images import (
+    EXTENSIONS,
+    MOST_PIXELS,
+    read_image,
+    read_label,
+    refuse_damaged,
+    resize_image,
+    write_png,
+)
+from keras_segnet.errors import InputError
+from keras_segnet.files import read_lines, whole_file
+from keras_segnet.inference.figures import write_uncertainty
+from keras_segnet.inference.overlays import overlay
+from keras_segnet.inference.segmenter import Segmenter
+
+VIDEOS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
+"""Of files that count as videos."""
+
+RESULTS = ("both", "masks", "overlays")
+"""What `label_all` can write."""
+
+AHEAD = 4
+"""Results of each worker that may wait to be asked for: enough to even out a slow disk."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Input(NamedTuple):
+    """An image or a video, and the name of what is written for it: a path without extension below the output folder."""
+
+    path: Path
+    name: str
+
+    @property
+    def is_video(self) -> bool:
+        return self.path.suffix.lower() in VIDEOS
+
+
+def find_inputs(path: Path, output: Path) -> list[Input]:
+    """The images and videos that a path means.
+
+    Args:
+        path: an image; a video; a folder, with all folders in it; or a .txt file with a path a line, from the root or
+            from the list's own folder.
+        output: folder of the results; what is in it is no input.
+
+    Returns:
+        The inputs in order. The name of each is its path below the folder, or as listed, less what leads out of the
+        output folder: `/here/../a/b.png` is named `here/a/b`.
+
+    Raises:
+        InputError: there is nothing at `path`, nothing in it, a listed file is missing, two inputs have one name, or
+            the folders of inputs and results are one.
+    """
+    if path.is_dir():
+        folder, results = path.resolve(), output.resolve()
+        if folder == results:
+            raise InputError(f"{output} holds the images; results in it would be taken for images the next time.")
+        found = [
+            Input(file, _name(file.relative_to(path)))
+            for file in sorted(path.rglob("*"))
+            if file.suffix.lower() in EXTENSIONS | VIDEOS
+            and not (folder in results.parents and results in file.resolve().parents)
+        ]
+        if not found:
+            raise InputError(f"{path} holds no image and no video ({', '.join(sorted(EXTENSIONS | VIDEOS))}).")
+    elif path.suffix.lower() == ".txt":
+        found = []
+        for number, line in read_lines(path, "a list of paths of images"):
+            file = path.parent / line
+            if not os.path.isfile(file):
+                raise InputError(f"{path}, line {number}: there is no file {line}.")
+            found.append(Input(file, _name(PurePath(line))))
+        if not found:
+            raise InputError(f"{path} names no image.")
+    elif path.is_file():
+        found = [Input(path, path.stem)]
+    else:
+        raise InputError(
+            f"{path} does not exist; an image, a video, a folder of them or a .txt list is expected there."
+        )
+    by_name: dict[str, Path] = {}
+    for file, name in found:
+        if by_name.setdefault(name, file) is not file:
+            raise InputError(f"{by_name[name]} and {file} have one name; results are named by it.")
+    return found
+
+
+def _name(path: PurePath) -> str:
+    inside = PurePath(*(part for part in path.parts if part not in (path.anchor, "..")))
+    return inside.with_suffix("").as_posix()
+
+
+def count_frames(inputs: Iterable[Input]) -> int:
+    """Images, and frames of videos as far as their heads say."""
+    return sum(_video_frames(each.path) if each.is_video else 1 for each in inputs)
+
+
+def check_inputs(inputs: Iterable[Input]) -> Iterator[Path]:
+    """Reads images, and opens videos, to see that they can be; gives the path of each that can.
+
+    Raises:
+        InputError: one cannot.
+    """
+
+    def check(each: Input) -> Path:
+        if each.is_video:
+            _open_video(each.path).release()
+        else:
+            refuse_damaged(each.path)
+            read_image(each.path)
+        return each.path
+
+    return overlapped(check, inputs, workers=os.cpu_count() or 1)
+
+
+def is_done(each: Input, output: Path, write: str = "both", uncertainty: bool = False) -> bool:
+    """Whether the results for an image, or the film for a video, are in the output folder. See `label_all`.
+
+    The masks of a video alone do not tell whether they are all of them. `uncertainty` says whether there is to be a
+    picture of an image's uncertainty too.
+    """
+    if each.is_video:
+        return write != "masks" and (output / f"{each.name}_overlay.mp4").is_file()
+    kinds = {"both": ["mask", "overlay"], "masks": ["mask"], "overlays": ["overlay"]}[write]
+    kinds += ["uncertainty"] * uncertainty
+    return all((output / f"{each.name}_{kind}.png").is_file() for kind in kinds)
+
+
+def label_all(
+    segmenter: Segmenter,
+    inputs: Iterable[Input],
+    output: Path,
+    classes: Classes,
+    write: str = "both",
+    resume: bool = False,
+) -> Iterator[str]:
+    """Labels images and videos, and writes the results into a folder. Gives the name of each image and frame when done.
+
+    For an image NAME it writes `NAME_mask.png`, grey, whose value is the class, and `NAME_overlay.png`, both of the
+    image's own size; from a segmenter that tells how uncertain it is also `NAME_uncertainty.npy` and `.png`, see
+    `write_uncertainty`. For a video NAME it writes `NAME_masks/000000.png` and so on, and `NAME_overlay.mp4`. Each file
+    is there whole or not at all.
+
+    Args:
+        segmenter: the network.
+        inputs: of `find_inputs`.
+        output: the folder; made if need be.
+        classes: whose colours the overlays have.
+        write: "both" (default), "masks" or "overlays".
+        resume: read the masks of a video's frames that are there already, instead of labelling the frames.
+
+    Raises:
+        InputError: an input cannot be read, a result cannot be written, or `write` is not one of these.
+    """
+    if write not in RESULTS:
+        raise InputError(f"write must be one of {', '.join(RESULTS)}; not {write!r}.")
+    labeller = _Labeller(segmenter, output, classes, write != "overlays", write != "masks", resume)
+    # Neighbours of one kind together, so that reading goes on from one image to the next.
+    for are_videos, group in itertools.groupby(inputs, key=lambda each: each.is_video):
+        if are_videos:
+            for video in group:
+                yield from labeller.label_video(video)
+        else:
+            yield from labeller.label_images(group)
+
+
+class _Labeller:
+    def __init__(
+        self, segmenter: Segmenter, output: Path, classes: Classes, masks: bool, overlays: bool, resume: bool
+    ) -> None:
+        self.segmenter = segmenter
+        self.output = output
+        self.classes = classes
+        self.masks = masks
+        self.overlays = overlays
+        self.resume = resume
+
+    def label_images(self, inputs: Iterable[Input]) -> Iterator[str]:
+        read = overlapped(lambda each: (each.name, read_image(each.path)), inputs, workers=2)
+        labelled = ((name, image, *self.segmenter.probabilities_and_uncertainty(image)) for name, image in read)
+        yield from overlapped(self._write_image, labelled, workers=2)
+
+    def _write_image(self, labelled: tuple[str, np.ndarray, np.ndarray, np.ndarray | None]) -> str:
+        name, image, probabilities, uncertainty = labelled
+        label = probabilities.argmax(axis=-1).astype(np.uint8)
+        (self.output / name).parent.mkdir(parents=True, exist_ok=True)
+        if uncertainty is not None:
+            write_uncertainty(uncertainty, self.output / f"{name}_uncertainty")
+        if self.masks:
+            write_png(self.output / f"{name}_mask.png", label)
+        if self.overlays:
+            write_png(self.output / f"{name}_overlay.png", overlay(image, label, self.classes))
+        return name
+
+    def label_video(self, video: Input) -> Iterator[str]:
+        picture = self.output / f"{video.name}_overlay.mp4"
+        mask_folder = self.output / f"{video.name}_masks"
+        (mask_folder if self.masks else picture.parent).mkdir(parents=True, exist_ok=True)
+
+        def label(frame: tuple[int, np.ndarray]) -> tuple[Path, np.ndarray, np.ndarray]:
+            number, image = frame
+            path = mask_folder / f"{number:06d}.png"
+            known = self.resume and self.masks and path.is_file()
+            return path, image, read_label(path) if known else self.segmenter.label(image)
+
+        def write(labelled: tuple[Path, np.ndarray, np.ndarray]) -> str:
+            path, image, mask = labelled
+            if self.masks:
+                write_png(path, mask)
+            if film is not None:
+                film.append(overlay(image, mask, self.classes))
+            return f"{video.name} {path.stem}"
+
+        with contextlib.ExitStack() as stack:
+            film = None
+            if self.overlays:
+                film = stack.enter_context(_Film(stack.enter_context(whole_file(picture)), _frame_rate(video.path)))
+            # One worker, because a film takes its frames one after the other.
+            yield from overlapped(write, map(label, read_frames(video.path)), workers=1)
+
+
+def overlapped(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Generator[Result, None, None]:
+    """`map` in other threads: in order, while the caller works on, with `AHEAD` results for each worker in waiting."""
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > AHEAD * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def read_frames(path: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """The frames of a video, uint8 RGB `(height, width, 3)`, numbered from 0; all of the size of the first.
+
+    Raises:
+        InputError: it is no video that can be read, or it has no frame, or frames of more than `MOST_PIXELS`.
+    """
+    video = _open_video(path)
+    size = None
+    # One worker, because a video gives its frames one after the other.
+    with contextlib.closing(overlapped(lambda _: video.read(), itertools.count(), workers=1)) as frames:
+        for number, (there_is_one, frame) in enumerate(frames):
+            if not there_is_one:
+                break
+            size = size or frame.shape[:2]
+            yield number, resize_image(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), size)
+    video.release()
+    if size is None:
+        raise InputError(f"{path} is a video without a frame that can be read.")
+
+
+def _open_video(path: Path) -> Any:
+    try:
+        video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    except cv2.error as error:
+        raise InputError(f"{path} is no video that can be read: {' '.join(str(error).split())}") from error
+    if not video.isOpened():
+        raise InputError(f"{path} is no video that can be read.")
+    if (pixels := video.get(cv2.CAP_PROP_FRAME_WIDTH) * video.get(cv2.CAP_PROP_FRAME_HEIGHT)) > MOST_PIXELS:
+        raise InputError(f"{path} has frames of {pixels:,.0f} pixels; at most {MOST_PIXELS:,} are read.")
+    return video
+
+
+def _video_frames(path: Path) -> int:
+    video = _open_video(path)
+    frames = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    video.release()
+    return max(frames, 0)
+
+
+def _frame_rate(path: Path) -> float:
+    video = _open_video(path)
+    rate = video.get(cv2.CAP_PROP_FPS)
+    video.release()
+    return rate if 0 < rate < 1000 else 25.0
+
+
+class _Film:
+    """An .mp4 that is written frame by frame, and found whole at the end."""
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self.path = path
+        self.rate = rate
+        self.frames = 0
+        self._writer: Any = None
+
+    def __enter__(self) -> _Film:
+        return self
+
+    def append(self, image: np.ndarray) -> None:
+        if self._writer is None:
+            codec = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self.path), cv2.CAP_FFMPEG, codec, self.rate, image.shape[1::-1])
+        self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        self.frames += 1
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.release()
+        # OpenCV does not say when the disk is full.
+        if kind is None and (not self.path.is_file() or _frames_that_can_be_read(self.path) != self.frames):
+            raise OSError(f"OpenCV did not write all of its {self.frames} frames")
+
+
+def _frames_that_can_be_read(path: Path) -> int:
+    try:
+        return _video_frames(path)
+    except InputError:
+        return 0

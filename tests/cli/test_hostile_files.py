@@ -1,0 +1,280 @@
+"""Files that are damaged or made to do harm: each is read, or refused in one line that names it, and nothing else."""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import keras
+import mutations
+import numpy as np
+import pytest
+
+from keras_segnet import build_segnet_basic
+from keras_segnet.data import Classes, FileDataset, folder
+from keras_segnet.data.camvid import read_list
+from keras_segnet.data.images import MOST_PIXELS, read_image, refuse_damaged, write_png
+from keras_segnet.errors import InputError
+from keras_segnet.exporting import to_tflite
+from keras_segnet.inference import load_segmenter
+from keras_segnet.inference.classes import classes_of
+from keras_segnet.training.run import Run
+from keras_segnet_cli.main import run
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")  # Pillow thinks aloud.
+
+FORMATS = (".png", ".jpg", ".webp", ".tif", ".bmp", ".ppm")
+PICTURE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+
+
+def outcomes(path: Path, contents: list[bytes], read: Callable[[Path], object]) -> list[str | None]:
+    """Reads a file with each of the contents in turn: the line that refuses it, or None where it was read.
+
+    Any error but an `InputError` goes on up.
+    """
+    lines: list[str | None] = []
+    for content in contents:
+        path.write_bytes(content)
+        try:
+            read(path)
+            lines.append(None)
+        except InputError as error:
+            lines.append(" ".join(str(error).split()))
+            assert str(path) in lines[-1], lines[-1]
+    return lines
+
+
+def damage(content: bytes, count: int, first: int = 0) -> list[bytes]:
+    return [mutations.damaged(content, seed) for seed in range(first, first + count)]
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_damaged_images(extension: str, tmp_path: Path) -> None:
+    def read(path: Path) -> None:
+        refuse_damaged(path)
+        image = read_image(path)
+        assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+
+    content = cv2.imencode(extension, PICTURE)[1].tobytes()
+    lines = outcomes(tmp_path / f"picture{extension}", [content, *damage(content, 42)], read)
+    assert lines[0] is None
+    assert sum(line is not None for line in lines) > 12
+
+
+def test_damaged_labels(tmp_path: Path) -> None:
+    image, label = tmp_path / "image.png", tmp_path / "label.png"
+    write_png(image, PICTURE)
+    data = FileDataset("few", Classes(("a", "b"), ((0, 0, 0), (9, 9, 9)), 255), ((image, label),))
+    content = cv2.imencode(".png", np.tile(np.uint8([[0, 1], [1, 255]]), (12, 16)))[1].tobytes()
+    lines = outcomes(label, [content, *damage(content, 42)], lambda _: data.check(0))
+    assert lines[0] is None
+    assert sum(line is not None for line in lines) > 30
+
+
+def png_of(height: int, width: int) -> bytes:
+    """A whole PNG of a few bytes that says it is of this size; its rows are missing."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
+
+
+BOMBS = {
+    "png": png_of(60_000, 60_000),
+    "ppm": b"P6\n50000 50000\n255\n" + bytes(100),
+    "bmp": b"BM" + struct.pack("<IHHIIIIHHIIIIII", 154, 0, 0, 54, 40, 40_000, 40_000, 1, 24, 0, 0, 0, 0, 0, 0),
+    # A format that OpenCV reads and Pillow does not know.
+    "hdr": b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 30000 +X 30000\n" + bytes(100),
+    "png a little too large": png_of(MOST_PIXELS // 8000 + 1, 8000),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"bomb.{name.split()[0]}"
+    path.write_bytes(BOMBS[name])
+    for read in (read_image, refuse_damaged) if name != "hdr" else (read_image,):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(InputError, match=r"bomb\.(png|ppm|bmp|hdr)"):
+            read(path)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+
+
+def test_damaged_lists(tmp_path: Path) -> None:
+    for name in ("one.png", "two.png"):
+        write_png(tmp_path / name, PICTURE)
+    content = b"/there/one.png /there/two.png\nsub/../two.png one.png\n" * 3
+    lines = outcomes(tmp_path / "list.txt", [content, *damage(content, 42)], read_list)
+    assert lines[0] is None
+    assert sum(line is not None for line in lines) > 20
+
+
+@pytest.mark.parametrize("name", ["train.txt", "classes.txt"])
+def test_damaged_lists_of_names(name: str, tmp_path: Path) -> None:
+    for part in ("images", "labels"):
+        (tmp_path / part).mkdir()
+        for stem in ("street_0", "street_1"):
+            write_png(tmp_path / part / f"{stem}.png", PICTURE if part == "images" else PICTURE[..., 0] % 3)
+    (tmp_path / "train.txt").write_text("street_0\n")
+    content = b"street_0.png\nstreet_1\n" if name == "train.txt" else "sky\nnaïve road\ncar\n".encode()
+    lines: list[str | None] = []
+    for damaged in [content, *damage(content, 42)]:
+        (tmp_path / name).write_bytes(damaged)
+        try:
+            data = folder(tmp_path, "train")
+            assert {data.item_name(i) for i in range(len(data))} <= {"street_0", "street_1"}
+            lines.append(None)
+        except InputError as error:
+            assert str(tmp_path) in str(error)
+            lines.append(str(error))
+    assert lines[0] is None
+    assert sum(line is not None for line in lines) > 10
+
+
+CONFIG = {
+    "data": "streets",
+    "input_size": [24, 32],
+    "scale": [0.75, 1.75],
+    "learning_rate": None,
+    "epochs": 3,
+    "classes": {"names": ["a", "b"], "colours": [[1, 2, 3], [4, 5, 6]], "ignored": 255},
+    "training_images": 4,
+}
+VALUES = [None, -1, 0, 1e400, 10**30, "", "x" * 1000, [], [1], [1, "2"], {}, True, [[]], "24x32", [10**6, 10**6]]
+
+
+def test_damaged_config_json(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    content = json.dumps(CONFIG, indent=2).encode()
+
+    def read(path: Path) -> None:
+        assert len(classes_of(path.with_name("model.keras"), 2)) == 2  # Never an error: a model may lie anywhere.
+        config = Run(path.parent).config()
+        assert config.epochs >= 1 and min(config.input_size) >= 1
+
+    wrong = [json.dumps({**CONFIG, key: value}).encode() for key in CONFIG for value in VALUES]
+    deep = [b"[" * 100_000, b'{"a":' * 100_000, b"[]", b"7", b"null", b"{}", b"\xff\xfe", b'{"epochs": 3}']
+    lines = outcomes(path, [content, *damage(content, 42), *wrong, *deep], read)
+    assert lines[0] is None
+    assert sum(line is not None for line in lines) > 80
+    assert None not in lines[-len(deep) :]
+
+
+def test_damaged_metrics(tmp_path: Path) -> None:
+    content = b"epoch,learning_rate,loss,val_global_accuracy\n1,0.002,1.5,0.25\n2,0.001,1.25,0.5\n"
+    lines = outcomes(tmp_path / "metrics.csv", [content, *damage(content, 42)], lambda path: Run(path.parent).rows())
+    assert lines[0] is None
+    assert sum(line is not None for line in lines) > 10
+
+
+@pytest.fixture(scope="module")
+def network() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return build_segnet_basic(3, (16, 24, 3), width=0.05)
+
+
+@pytest.fixture(scope="module")
+def keras_file(network: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("keras") / "model.keras"
+    network.save(path)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def tflite_file(network: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("tflite") / "model.tflite"
+    to_tflite(network, path)
+    return path.read_bytes()
+
+
+def label_something(path: Path) -> None:
+    label = load_segmenter(path).label(PICTURE)
+    assert label.shape == PICTURE.shape[:2] and label.dtype == np.uint8
+
+
+def packed(keras_file: bytes, changes: dict[str, bytes]) -> bytes:
+    """The archive with other members."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(keras_file)) as old, zipfile.ZipFile(packed, "w") as new:
+        for name in {**dict.fromkeys(old.namelist()), **changes}:
+            new.writestr(name, changes[name] if name in changes else old.read(name))
+    return packed.getvalue()
+
+
+def test_damaged_keras_files(keras_file: bytes, tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(keras_file)) as archive:
+        config = archive.read("config.json")
+    inside = [packed(keras_file, {"config.json": mutations.damaged(config, seed)}) for seed in range(21)]
+    contents = [keras_file, *damage(keras_file, 28), *inside]
+    lines = outcomes(tmp_path / "model.keras", contents, label_something)
+    assert lines[0] is None
+    assert sum(line is not None for line in lines) > 25
+
+
+def test_a_keras_file_runs_no_code_and_writes_nothing(keras_file: bytes, tmp_path: Path) -> None:
+    evil, path = tmp_path / "evil", tmp_path / "inside" / "model.keras"
+    path.parent.mkdir()
+    with zipfile.ZipFile(io.BytesIO(keras_file)) as archive:
+        config = json.loads(archive.read("config.json"))
+    call = {"module": "os", "class_name": "system", "config": f"touch {evil}", "registered_name": None}
+    config["config"]["layers"][1]["config"]["kernel_initializer"] = call
+    escape = {f"assets/../../{evil.name}": b"x", str(evil): b"x", f"../{evil.name}": b"x"}
+    contents = [packed(keras_file, {"config.json": json.dumps(config).encode()}), packed(keras_file, escape)]
+    outcomes(path, contents, label_something)
+    assert not evil.exists()
+    assert sorted(file.name for file in tmp_path.rglob("*")) == ["inside", "model.keras"]
+
+
+def test_damaged_tflite_files(tflite_file: bytes, tmp_path: Path) -> None:
+    lines = outcomes(tmp_path / "model.tflite", [tflite_file, *damage(tflite_file, 14, first=100)], label_something)
+    assert lines[0] is None
+    assert sum(line is not None for line in lines) > 5
+
+
+def test_hostile_files_on_the_command_line(
+    keras_file: bytes, tflite_file: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 2 and one line, or 0 and both pictures; and nothing but these in the folder around."""
+    write_png(tmp_path / "picture.png", PICTURE)
+    for name, good in (("a.keras", keras_file), ("b.tflite", tflite_file), ("picture.png", None)):
+        for seed in range(200, 206):
+            path, output = tmp_path / name, tmp_path / "out"
+            good = path.read_bytes() if good is None else good
+            path.write_bytes(mutations.damaged(good, seed))
+            model = path if name != "picture.png" else tmp_path / "c.keras"
+            (tmp_path / "c.keras").write_bytes(keras_file)
+            status = run(["predict", str(model), str(tmp_path / "picture.png"), "--output", str(output)])
+            err = capsys.readouterr().err.splitlines()
+            if status == 0:
+                assert err == []
+                assert {file.name for file in output.iterdir()} == {"picture_mask.png", "picture_overlay.png"}
+                for file in output.iterdir():
+                    file.unlink()
+                output.rmdir()
+            else:
+                assert status == 2 and len(err) == 1 and str(path) in err[0], (name, seed, err)
+                assert not output.exists()
+            path.write_bytes(good)
+
+
+def test_class_names_are_shown_as_they_are(tmp_path: Path) -> None:
+    """What looks like rich's markup or matplotlib's mathematics in a name is neither."""
+    from keras_segnet.evaluation.figures import draw_confusion_matrix
+    from keras_segnet_cli import screen
+
+    names = ("[/red]", r"$\nothing$", "[bold]")
+    draw_confusion_matrix(np.eye(3, dtype=int), Classes(names, ((0, 0, 0),) * 3), tmp_path / "matrix.png")
+    with screen.console.capture() as captured:
+        screen.console.print(screen.scores_table("[/x]", [(name, "1", "2", "3") for name in (*names, "a", "b", "c")]))
+    assert all(name in captured.get() for name in (*names, "[/x]"))

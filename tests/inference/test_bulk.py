@@ -1,0 +1,192 @@
+"""Folders, lists and videos: what is labelled, where results go, and how a run that was stopped goes on."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_segnet.data import Classes
+from keras_segnet.data.images import read_image, read_label, write_png
+from keras_segnet.errors import InputError
+from keras_segnet.inference import overlay
+from keras_segnet.inference.bulk import Input, find_inputs, is_done, label_all, overlapped, read_frames
+from keras_segnet.inference.segmenter import Segmenter
+
+CLASSES = Classes(("dark", "grey", "light"), ((0, 0, 0), (0, 128, 0), (255, 255, 255)))
+
+
+class Thirds(Segmenter):
+    """Labels by red: an answer that can be told by looking. Counts what it is asked."""
+
+    num_classes = 3
+    input_size = None
+    asked = 0
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        self.asked += len(images)
+        return np.eye(3, dtype=np.float32)[images[..., 0] // 86]
+
+
+def picture(seed: int, size: tuple[int, int] = (13, 17)) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+
+
+def write_video(path: Path, frames: int, size: tuple[int, int] = (24, 32)) -> None:
+    """A square that moves: flat areas, so that a codec keeps them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10.0, size[::-1])
+    for number in range(frames):
+        frame = np.full((*size, 3), 40, np.uint8)
+        frame[4:16, number % 16 : number % 16 + 12] = 220
+        film.write(frame)
+    film.release()
+
+
+@pytest.fixture
+def nested(tmp_path: Path) -> Path:
+    for seed, name in enumerate(("a.png", "sub/a.png", "sub/deeper/b.c.png", "sub/d.bmp")):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_png(tmp_path / "in" / name, picture(seed))
+    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    return tmp_path / "in"
+
+
+def test_a_folder_with_folders(nested: Path, tmp_path: Path) -> None:
+    inputs = find_inputs(nested, tmp_path / "out")
+    assert [each.name for each in inputs] == ["a", "sub/a", "sub/d", "sub/deeper/b.c"]
+    done = list(label_all(Thirds(), inputs, tmp_path / "out", CLASSES))
+    assert done == [each.name for each in inputs]
+    for each in inputs:
+        image = read_image(each.path)
+        expected = (image[..., 0] // 86).astype(np.uint8)
+        np.testing.assert_array_equal(read_label(tmp_path / "out" / f"{each.name}_mask.png"), expected)
+        painted = read_image(tmp_path / "out" / f"{each.name}_overlay.png")
+        np.testing.assert_array_equal(painted, overlay(image, expected, CLASSES))
+    written = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
+    assert written == {f"{each.name}_{kind}.png" for each in inputs for kind in ("mask", "overlay")}
+
+
+def test_results_within_the_folder_are_no_inputs(nested: Path) -> None:
+    inputs = find_inputs(nested, nested / "out")
+    list(label_all(Thirds(), inputs, nested / "out", CLASSES, "masks"))
+    assert find_inputs(nested, nested / "out") == inputs
+    with pytest.raises(InputError, match="holds the images"):
+        find_inputs(nested, nested / "out" / "..")
+
+
+def test_a_list(nested: Path, tmp_path: Path) -> None:
+    """Paths from the list's folder and from the root; no name leads out of the output folder."""
+    (nested / "list.txt").write_text(f"sub/d.bmp\n\n../in/sub/../a.png\n{nested / 'sub' / 'a.png'}\n")
+    inputs = find_inputs(nested / "list.txt", tmp_path / "out")
+    from_root = "/".join((nested / "sub" / "a").parts[1:])
+    assert [each.name for each in inputs] == ["sub/d", "in/sub/a", from_root]
+    list(label_all(Thirds(), inputs, tmp_path / "out", CLASSES, "masks"))
+    assert all((tmp_path / "out" / f"{each.name}_mask.png").is_file() for each in inputs)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("missing.png", "line 1: there is no file missing.png"), ("", "names no image"), ("a.png\nsub/../a.png", None)],
+)
+def test_faulty_lists(line: str, message: str | None, nested: Path, tmp_path: Path) -> None:
+    (nested / "list.txt").write_text(line)
+    if message is None:
+        names = [each.name for each in find_inputs(nested / "list.txt", tmp_path)]
+        assert names == ["a", "sub/a"]
+    else:
+        with pytest.raises(InputError, match=message):
+            find_inputs(nested / "list.txt", tmp_path)
+
+
+def test_two_of_one_name(nested: Path, tmp_path: Path) -> None:
+    write_png(nested / "sub" / "a.bmp", picture(9))
+    with pytest.raises(InputError, match=r"sub/a\.bmp and .*sub/a\.png have one name"):
+        find_inputs(nested, tmp_path)
+
+
+def test_what_is_done_is_left_out(nested: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    inputs = find_inputs(nested, output)
+    stopped = label_all(Thirds(), inputs, output, CLASSES)
+    next(stopped)
+    stopped.close()
+    done = [each for each in inputs if is_done(each, output)]
+    assert 1 <= len(done) <= len(inputs)
+    (output / "sub" / "d_mask.png").unlink(missing_ok=True)
+    assert not is_done(inputs[2], output) and is_done(inputs[2], output, "overlays") in (True, False)
+    assert not list(output.rglob("*.partial*"))
+
+
+@pytest.mark.parametrize("write", ["both", "masks", "overlays"])
+def test_a_video(write: str, tmp_path: Path) -> None:
+    write_video(tmp_path / "walk.mp4", 20)
+    output, segmenter = tmp_path / "out", Thirds()
+    inputs = find_inputs(tmp_path / "walk.mp4", output)
+    assert len(list(label_all(segmenter, inputs, output, CLASSES, write))) == 20 == segmenter.asked
+    frames = [frame for _, frame in read_frames(tmp_path / "walk.mp4")]
+    masks = [(frame[..., 0] // 86).astype(np.uint8) for frame in frames]
+    assert (output / "walk_masks").is_dir() == (write != "overlays")
+    assert (output / "walk_overlay.mp4").is_file() == (write != "masks") == is_done(inputs[0], output, write)
+    if write != "overlays":
+        assert sorted(path.name for path in (output / "walk_masks").iterdir()) == [f"{i:06d}.png" for i in range(20)]
+        for number, mask in enumerate(masks):
+            np.testing.assert_array_equal(read_label(output / "walk_masks" / f"{number:06d}.png"), mask)
+    if write != "masks":
+        film = [frame for _, frame in read_frames(output / "walk_overlay.mp4")]
+        assert len(film) == 20
+        for found, frame, mask in zip(film, frames, masks, strict=True):
+            # The codec loses a little at edges.
+            assert np.abs(found.astype(int) - overlay(frame, mask, CLASSES)).mean() < 12
+
+
+def test_a_video_goes_on_where_its_masks_end(tmp_path: Path) -> None:
+    write_video(tmp_path / "walk.mp4", 40)
+    output, segmenter = tmp_path / "out", Thirds()
+    inputs = find_inputs(tmp_path / "walk.mp4", output)
+    stopped = label_all(segmenter, inputs, output, CLASSES)
+    for _ in range(10):
+        next(stopped)
+    stopped.close()
+    masks = len(list((output / "walk_masks").iterdir()))
+    assert masks >= 10 and not (output / "walk_overlay.mp4").exists()
+    assert not list(output.rglob("*.partial*"))
+    segmenter.asked = 0
+    assert len(list(label_all(segmenter, inputs, output, CLASSES, resume=True))) == 40
+    assert segmenter.asked == 40 - masks
+    assert is_done(inputs[0], output)
+
+
+@pytest.mark.parametrize("content", [b"", b"no video", bytes(1000)])
+def test_what_is_no_video(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "bad.mp4").write_bytes(content)
+    with pytest.raises(InputError, match=r"bad\.mp4 is no video that can be read"):
+        list(label_all(Thirds(), [Input(tmp_path / "bad.mp4", "bad")], tmp_path / "out", CLASSES))
+    assert not list((tmp_path / "out").rglob("*.mp4"))
+
+
+def test_few_images_are_in_memory_however_many_there_are() -> None:
+    """Reading keeps a few ahead of what is asked for, and no more; results come in order; an error comes up."""
+    lock, alive, most = threading.Lock(), 0, 0
+
+    def read(number: int) -> int:
+        nonlocal alive, most
+        with lock:
+            alive += 1
+            most = max(most, alive)
+        if number == 900:
+            raise InputError("broken")
+        return number
+
+    results = overlapped(read, itertools.count(), workers=2)
+    for number in range(900 - 1):
+        assert next(results) == number
+        with lock:
+            alive -= 1
+    assert 2 <= most <= 2 * 4 + 2
+    with pytest.raises(InputError, match="broken"):
+        list(results)
