@@ -71,7 +71,8 @@ def benchmark(
     """Times model files for one image, a drawn street.
 
     Each file is opened in a process of its own, which has `threads` threads to compute with. The processes take turns
-    in five rounds; the first run of each turn is to warm up and is not counted.
+    in five rounds; the first run of each turn is to warm up and is not counted. A script that calls this has its own
+    work behind `if __name__ == "__main__":`, since a new process reads it too.
 
     Args:
         paths: .tflite, .onnx and .keras files and SavedModel folders.
