@@ -59,6 +59,7 @@ def export(
     from keras_segnet.data import open_dataset
     from keras_segnet.errors import InputError
     from keras_segnet.exporting import ParityError
+    from keras_segnet.inference.classes import written_classes_of
     from keras_segnet.inference.segmenter import load_keras_model
 
     if output.exists():
@@ -75,6 +76,7 @@ def export(
     options: dict[str, Any] = {}
     if format is Format.tflite:
         options = {"precision": precision, "head": head, "interface": interface, "input_size": size}
+        options["classes"] = written_classes_of(model, keras_model.output_shape[-1])
     if precision == "int8":
         training = open_dataset(str(data), "train")
         _refuse_other_classes(keras_model, training)
