@@ -69,6 +69,7 @@ def export(
     from keras_segnet.data import open_dataset
     from keras_segnet.errors import InputError
     from keras_segnet.exporting import ParityError
+    from keras_segnet.inference.classes import written_classes_of
     from keras_segnet.inference.segmenter import load_keras_model
 
     if output.exists():
@@ -91,6 +92,7 @@ def export(
         options |= {"head": head, "input_size": size}
     if format is Format.tflite:
         options |= {"precision": precision, "interface": interface}
+        options["classes"] = written_classes_of(model, keras_model.output_shape[-1])
     if format is Format.onnx:
         options |= {"dynamic_batch": dynamic_batch}
     if precision == "int8":

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from keras_segnet.data import evaluation_batches, folder
+from keras_segnet.inference.classes import classes_of
 from keras_segnet.losses import WeightedCrossentropy
 from keras_segnet.metrics import GlobalAccuracy
 from keras_segnet_cli.main import app, run
@@ -130,11 +131,19 @@ def test_predict_writes_a_mask_and_an_overlay_at_the_images_size(trained: tuple[
 
 
 def test_predict_takes_one_image_and_a_tflite_file(trained: tuple[Path, Path], tmp_path: Path) -> None:
-    data, _ = trained
+    data, run_folder = trained
     model = exported("tflite", trained, tmp_path)
     image = data / "images" / "street_3.png"
     assert run(["predict", str(model), str(image), "--output", str(tmp_path / "one")]) == 0
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["street_3_mask.png", "street_3_overlay.png"]
+    # The file knows the names of the run that it was exported from, and predict uses its colours.
+    written = json.loads((run_folder / "config.json").read_text())["classes"]
+    assert list(classes_of(model, 11).names) == written["names"]
+    mask, painted = (
+        cv2.imread(str(tmp_path / "one" / f"street_3_{kind}.png"), cv2.IMREAD_COLOR_RGB) for kind in ("mask", "overlay")
+    )
+    expected = 0.5 * cv2.imread(str(image), cv2.IMREAD_COLOR_RGB) + 0.5 * np.array(written["colours"])[mask[..., 0]]
+    assert np.abs(painted - expected).max() <= 0.5
 
 
 def test_export_writes_onnx_with_the_head_the_size_and_the_batch_that_are_asked_for(
