@@ -22,7 +22,7 @@ TO_FIRST, TO_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
 ELEMENTWISE = {
     *("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Greater", "Less", "Equal", "Where", "Not", "And", "Or"),
-    *("Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "Exp", "Sqrt", "Neg", "Abs", "Reciprocal", "Cast", "Identity"),
+    *("Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "Exp", "Sqrt", "Neg", "Abs", "Floor", "Reciprocal", "Cast", "Identity"),
 }
 
 
@@ -239,7 +239,7 @@ def _drop_unused(graph: _Graph) -> None:
 
 
 def _name_after_layers(graph: _Graph, layers: Collection[str]) -> None:
-    """Names nodes, what they make and their constants by layer and op: `pool1/Greater`, `conv1_1/Conv/weight`."""
+    """Names nodes, what they make and their constants by layer and op: `pool1/Floor`, `conv1_1/Conv/weight`."""
     names = {value.name: value.name for value in (*graph.inputs, *graph.outputs)}
     names |= {name: f"number/{value}" for name, value in graph.constants.items() if value.ndim == 0}
     taken: Counter[str] = Counter()
