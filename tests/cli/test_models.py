@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from keras_segnet.data.camvid import CLASSES
 from keras_segnet.models import NETWORKS
+from keras_segnet.models.graph import score_layers
+from keras_segnet.training.run import RunConfig, build_for_training
 from keras_segnet_cli.main import run
 
 PAGE = Path(__file__).parents[2] / "docs" / "networks.md"
@@ -23,3 +27,20 @@ def test_the_page_is_what_the_command_prints(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == PAGE.read_text(), (
         "make it again: keras-segnet models --markdown > docs/networks.md"
     )
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_can_be_named_to_train(network: str) -> None:
+    """As `keras-segnet train --model NAME` compiles it; the optimiser meets kernels of every kind."""
+    config = RunConfig(data="streets", model=network, width=0.05, input_size=(24, 32), epochs=1)
+    model = build_for_training(config, CLASSES, steps=1)
+    assert model.name == network
+    scoring = [layer for layer in model.layers if layer.name in score_layers(model)]
+    assert scoring and all(model.optimizer._should_use_adamw(layer.kernel) for layer in scoring)
+    model.run_eagerly = True  # Compiling takes longer than a step.
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (2, 24, 32, 3)), random.integers(0, len(CLASSES), (2, 24, 32))
+    before = [weights.numpy() for weights in model.trainable_variables]
+    assert np.isfinite(model.train_on_batch(images.astype("float32"), labels)[0])
+    for weights, old in zip(model.trainable_variables, before, strict=True):
+        assert np.isfinite(weights.numpy()).all() and (weights.numpy() != old).any(), weights.path

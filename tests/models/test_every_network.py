@@ -52,11 +52,26 @@ def streets():
     return np.stack([e.image for e in examples]).astype("float32"), np.stack([e.label for e in examples])
 
 
-def compiled(model, **options):
-    # Cheap to compile, and clipped it suits networks with batch normalisation and without.
-    optimizer = keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=1.0)
-    model.compile(optimizer, WeightedCrossentropy(model.output_shape[-1], ignore_class=255), **options)
-    return model
+def descent(model):
+    """A step of gradient descent with momentum, as a function of images and labels.
+
+    Its gradient is clipped, so that one rate suits networks with batch normalisation and without. With an optimiser of
+    Keras, tracing would take twice as long.
+    """
+    loss_of = WeightedCrossentropy(model.output_shape[-1], ignore_class=255)
+    weights = [variable.value for variable in model.trainable_variables]
+    momenta = [tf.Variable(tf.zeros_like(weight)) for weight in weights]
+
+    @tf.function(autograph=False)
+    def step(images, labels):
+        with tf.GradientTape() as tape:
+            loss = loss_of(labels, model(images, training=True))
+        gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, weights), 1.0)
+        for weight, momentum, gradient in zip(weights, momenta, gradients, strict=True):
+            weight.assign_sub(0.1 * momentum.assign(0.9 * momentum + gradient))
+        return loss
+
+    return step
 
 
 # What it is.
@@ -100,7 +115,7 @@ def test_a_net_of_open_size_gives_the_size_of_its_image_and_what_one_built_for_i
         assert fixed.output_shape == (None, *size, 4)
         result = run(dynamic, image)
         assert result.shape == (2, *size, 4)
-        np.testing.assert_allclose(result, run(fixed, image), atol=1e-5)
+        np.testing.assert_allclose(result, run(fixed, image), atol=1e-4)
     assert run(dynamic, random_image(1, 1)).shape == (1, 1, 1, 4)
     assert run(dynamic, random_image(45, 3)).shape == (1, 45, 3, 4)
 
@@ -109,20 +124,21 @@ def test_probabilities_are_float32_and_sum_to_one_and_come_of_the_logits(network
     image = random_image(*ODD)
     probabilities = model.predict(image, verbose=0)
     assert probabilities.dtype == np.float32
-    np.testing.assert_allclose(probabilities, run(model, image), atol=1e-6)
+    np.testing.assert_allclose(probabilities, run(model, image), atol=1e-4)
     logits = small(network.name, input_shape=(*ODD, 3), classifier_activation=None)
     logits.set_weights(model.get_weights())
     exponents = np.exp(run(logits, image).astype("float64"))
-    np.testing.assert_allclose(probabilities, exponents / exponents.sum(axis=-1, keepdims=True), atol=1e-5)
+    np.testing.assert_allclose(probabilities, exponents / exponents.sum(axis=-1, keepdims=True), atol=1e-4)
 
 
 def test_colours_are_normalised_first_or_not_at_all(network):
+    convolves = (layers.Conv2D, layers.ZeroPadding2D)
     for preprocessing, first in (("imagenet", layers.Normalization), ("lrn", LocalResponseNormalization)):
         image, normalized, convolution = small(network.name, preprocessing=preprocessing).layers[:3]
         assert isinstance(normalized, first) and normalized.input is image.output
-        assert isinstance(convolution, layers.Conv2D) and convolution.input is normalized.output
+        assert isinstance(convolution, convolves) and convolution.input is normalized.output
     image, convolution = small(network.name, preprocessing=None).layers[:2]
-    assert isinstance(convolution, layers.Conv2D) and convolution.input is image.output
+    assert isinstance(convolution, convolves) and convolution.input is image.output
 
 
 # What can be kept of it.
@@ -172,15 +188,17 @@ def test_it_learns_two_streets_by_heart(network):
     if any(isinstance(layer, layers.Dropout) for layer in model.layers):
         # It is there to prevent learning by heart, so let there be little of it.
         model = small(network.name, 11, (*EVEN, 3), dropout=0.1)
-    compiled(model)
-    losses = [float(model.train_on_batch(images, labels)) for _ in range(60)]
+    step = descent(model)
+    losses = [float(step(images, labels)) for _ in range(60)]
     assert losses[-1] < blind / 2
 
 
 def test_it_trains_in_mixed_precision(network, mixed_precision):
     keras.utils.set_random_seed(3)
     images, labels = streets()
-    model = compiled(small(network.name, 11, (*EVEN, 3)), run_eagerly=True)
+    model = small(network.name, 11, (*EVEN, 3))
+    # Eagerly, because compiling takes longer than a step.
+    model.compile(keras.optimizers.SGD(0.01), WeightedCrossentropy(11, ignore_class=255), run_eagerly=True)
     assert model.get_layer("prob").compute_dtype == "float32"
     assert {layer.compute_dtype for layer in model.layers} == {"float16", "float32"}
     assert np.isfinite(model.train_on_batch(images, labels))
