@@ -80,6 +80,11 @@ CODING = LabelCoding(
 )
 """Of the published labels, which are grey, and of the original ones, which are RGB."""
 
+RELEASED_CLASS_WEIGHTS = (
+    0.2595, 0.1826, 4.5640, 0.1417, 0.9051, 0.3826, 9.6446, 1.8418, 0.6823, 6.2478, 7.3614,
+)  # fmt: skip
+"""The constants of segnet_train.prototxt. No definition of median frequency balancing gives them from these labels."""
+
 SPLITS = ("train", "val", "test")
 
 COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"

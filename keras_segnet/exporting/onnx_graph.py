@@ -22,7 +22,21 @@ TO_FIRST, TO_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
 ELEMENTWISE = {
     *("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Greater", "Less", "Equal", "Where", "Not", "And", "Or"),
-    *("Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "Exp", "Sqrt", "Neg", "Abs", "Floor", "Reciprocal", "Cast", "Identity"),
+    *(
+        "Relu",
+        "LeakyRelu",
+        "Clip",
+        "Sigmoid",
+        "Tanh",
+        "Exp",
+        "Sqrt",
+        "Neg",
+        "Abs",
+        "Floor",
+        "Reciprocal",
+        "Cast",
+        "Identity",
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 predict, and pictures of it."""
 
 from keras_segnet.inference.dense_crf import DenseCRFSegmenter, dense_crf
+from keras_segnet.inference.flip import FlipAveraging
 from keras_segnet.inference.monte_carlo import (
     MonteCarloSegmenter,
     UncertainPrediction,
@@ -13,6 +14,7 @@ from keras_segnet.inference.segmenter import Segmenter, load_segmenter
 
 __all__ = [
     "DenseCRFSegmenter",
+    "FlipAveraging",
     "MonteCarloSegmenter",
     "Segmenter",
     "UncertainPrediction",

@@ -7,13 +7,13 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_segnet.layers import BilinearUpsampling, CropLike, LocalResponseNormalization
+from keras_segnet.layers import BilinearUpsampling, CropLike, LocalContrastNormalization, LocalResponseNormalization
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's RGB in 0..1, the convention of torchvision's weights."""
 
-PREPROCESSING = ("imagenet", "lrn", None)
+PREPROCESSING = ("imagenet", "lrn", "lcn", None)
 
 # Keras's default momentum of 0.99 trails the weights by some hundred steps, an epoch of CamVid; the epsilon is Caffe's.
 BATCH_NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
@@ -43,6 +43,8 @@ def normalize_colours(x: Any, preprocessing: str | None) -> Any:
         )(x)
     if preprocessing == "lrn":
         return LocalResponseNormalization(name="norm")(x)
+    if preprocessing == "lcn":
+        return LocalContrastNormalization(name="norm")(x)
     raise ValueError(f"preprocessing must be one of {', '.join(map(repr, PREPROCESSING))}; not {preprocessing!r}.")
 
 

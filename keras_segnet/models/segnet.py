@@ -42,7 +42,8 @@ def build_segnet(
             `keras_segnet.models.vgg16`. The last two need width 1 and preprocessing "imagenet".
         classifier_activation: `"softmax"` (default) or None for logits.
         preprocessing: what the model does to colours first. `"imagenet"` (default: x/255, minus mean, over standard
-            deviation, so that VGG16 weights fit), `"lrn"`, or None (the released SegNet feeds raw colours).
+            deviation, so that VGG16 weights fit), `"lrn"`, `"lcn"` (the paper's local contrast
+            normalisation), or None (the released SegNet feeds raw colours).
         dropout: rate of dropout after pool3 to pool5 and after conv5_1_D, conv4_1_D and conv3_1_D, where
             bayesian_segnet_train.prototxt has it. Default 0: none.
         name: of the model.

@@ -66,7 +66,8 @@ def build_segnet_basic(
             `"encoder_addition"` (SegNet-Basic-EncoderAddition).
         width: factor on the 64 channels of each layer. Default 1.0.
         classifier_activation: `"softmax"` (default) or None for logits.
-        preprocessing: what the model does to colours first: `"lrn"` (default, as released), `"imagenet"` or None.
+        preprocessing: what the model does to colours first: `"lrn"` (default, as released), `"lcn"` (local contrast
+            normalisation, as the paper says), `"imagenet"` or None.
         dropout: rate of dropout after pool3, pool4 and the decoders of stage 4 and 3, where bayesian_segnet_basic has
             it. Default 0: none.
         name: of the model.
