@@ -20,7 +20,7 @@ demo: $(READY)
 	$(VENV)/bin/keras-segnet demo
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest --ignore tests/backends -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest --ignore tests/backends --ignore tests/clients -n 2 --dist loadfile
 
 # Each backend writes models and what they answer, then each reads those of all.
 EXCHANGE = build/exchange
