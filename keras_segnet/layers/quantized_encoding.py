@@ -68,8 +68,14 @@ def max_unpool(
     written = []
     at_or_beyond: Tensor = UNIT  # Whether the code is this place's or that of a later one: 0 or 6.
     for place in range(pool_size[0] * pool_size[1] - 1):
-        beyond = ops.relu6(codes - UNIT * place if place else codes)
-        written.append(scaled * (at_or_beyond - beyond))
+        if place == 0:
+            # ReLU6 comes with a difference for nothing; by itself it has no fast kernel in int8.
+            here = ops.relu6(UNIT - codes)
+            beyond = UNIT - here
+        else:
+            beyond = ops.relu6(codes - UNIT * place)
+            here = at_or_beyond - beyond
+        written.append(scaled * here)
         at_or_beyond = beyond
     # The other way round, so that `updates` has a second use; see `max_pool`.
     written.append(updates * (at_or_beyond * (1 / UNIT)))
