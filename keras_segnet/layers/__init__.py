@@ -1,4 +1,4 @@
-"""Layers: pooling with indices, unpooling, cropping to a size, input normalisation; and the start of deconvolutions."""
+"""Layers: pooling with indices, unpooling, maps brought to a size, input normalisation; and how deconvolutions start."""
 
 from keras_segnet.layers.normalization import LocalResponseNormalization
 from keras_segnet.layers.pooling import MaxPoolingWithArgmax2D, MaxUnpooling2D, portable_indices
