@@ -27,6 +27,10 @@ RIVALS = ("deconvnet", "unet", "deeplab_largefov", "deeplab_v2", "deeplab_v3")
 WIDTHS = {**dict.fromkeys(BASIC, 1 / 8), **dict.fromkeys((*VGG16, *FCN, *RIVALS), 1 / 16)}
 """At which a network is built in tests."""
 
+STEPS = {"unet": 120, "deeplab_largefov": 100, "deconvnet": 160, "deeplab_v3": 160}
+"""Within which a network learns two images by heart, where that takes more than 60. Two small images are few values for
+batch normalisation, and in DeconvNet's fc6 and DeepLab v3's image-level feature they are one value each."""
+
 RECEPTIVE_FIELDS = {
     # Computed by hand, from the pooling back: k + (k - 1) of each layer before it, twice as much behind each pooling.
     **dict.fromkeys(BASIC, 106),  # The paper's figure, section 3.2.
@@ -48,4 +52,4 @@ def small(
     return build(name, num_classes, input_shape, **{"width": WIDTHS[name], **options})
 
 
-__all__ = ["NETWORKS", "RECEPTIVE_FIELDS", "WIDTHS", "small"]
+__all__ = ["NETWORKS", "RECEPTIVE_FIELDS", "STEPS", "WIDTHS", "small"]

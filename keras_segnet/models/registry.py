@@ -56,7 +56,7 @@ class Network:
 
     @property
     def takes_weights(self) -> bool:
-        """Whether its encoder can start from VGG16 (`weights="imagenet"` or the path of an .npz)."""
+        """Whether its encoder can start from weights trained on ImageNet: `weights="imagenet"`, or VGG16's as an .npz."""
         return "weights" in inspect.signature(self.build).parameters
 
 
@@ -164,7 +164,7 @@ NETWORKS: dict[str, Network] = {
         Network(
             "deconvnet",
             build_deconvnet,
-            "VGG16 with its fully connected layers, the mirror of all of it, and pooling indices",
+            "VGG16 with its fully connected layers, their mirror, pooling indices",
             "arXiv 1505.04366; DeconvNet_inference_deploy.prototxt; SegNet, Table 6 (877 MB)",
         ),
         Network(
@@ -177,20 +177,20 @@ NETWORKS: dict[str, Network] = {
             "deeplab_largefov",
             build_deeplab_largefov,
             "VGG16 at an eighth of the size, fc6 of rate 12, bilinear interpolation",
-            "arXiv 1412.7062; DeepLab-LargeFOV's train.prototxt; SegNet, Table 6 (83 MB)",
-            published_parameters=20.5,
+            "arXiv 1412.7062; DeepLab-LargeFOV/train.prototxt; SegNet, Table 6 (83 MB)",
+            published_parameters=20.75,
         ),
         Network(
             "deeplab_v2",
             build_deeplab_v2,
             "VGG16 at an eighth of the size, four atrous branches (ASPP-L)",
-            "arXiv 1606.00915, section 3.2; DeepLabv2_VGG16's train.prototxt",
+            "arXiv 1606.00915, section 3.2; DeepLabv2_VGG16/train.prototxt",
         ),
         Network(
             "deeplab_v3",
             build_deeplab_v3,
-            "ResNet-50 at a sixteenth of the size, atrous branches and a feature of the whole image",
-            "arXiv 1706.05587, section 3.3; its released model.py",
+            "ResNet-50 at a sixteenth of the size, atrous branches, image-level feature",
+            "arXiv 1706.05587, section 3.3; research/deeplab/model.py",
         ),
     )
 }
