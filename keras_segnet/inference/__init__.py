@@ -1,7 +1,7 @@
 """A trained network at work: segmenters for .keras, SavedModel and .tflite, how sure they are, a CRF that refines what
 they predict, and pictures of it."""
 
-from keras_segnet.inference.dense_crf import DenseCRFSegmenter, dense_crf
+from keras_segnet.inference.crf import DenseCRFSegmenter, dense_crf
 from keras_segnet.inference.monte_carlo import (
     MonteCarloSegmenter,
     UncertainPrediction,
