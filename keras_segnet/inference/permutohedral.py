@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.linalg import matrix_power
 
 PASSES = 2
 """How often values are blurred along each direction. The authors do it once. Twice, on a lattice as much finer, brings
@@ -55,7 +56,7 @@ class PermutohedralLattice:
         rows = np.arange(0, points * (dimensions + 1) + 1, dimensions + 1)
         self._collect = sparse.csr_array((weights.T.ravel(), place.T[simplex].ravel(), rows), shape=(points, len(keys)))
         self._spread = self._collect.T
-        self._blurs = [sparse.linalg.matrix_power(_blur(keys, step), PASSES) for step in steps]
+        self._blurs = [matrix_power(_blur(keys, step), PASSES) for step in steps]
 
     def filter(self, values: np.ndarray) -> np.ndarray:
         """Filters float32 `(points, channels)`, each channel for itself."""
