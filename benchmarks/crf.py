@@ -21,7 +21,7 @@ from rich.table import Table
 
 from keras_segnet.data import street_scenes
 from keras_segnet.data.images import list_images, read_image, resize_image
-from keras_segnet.inference.dense_crf import dense_crf, position_and_colour
+from keras_segnet.inference.crf import dense_crf, position_and_colour
 from keras_segnet.inference.permutohedral import PermutohedralLattice
 
 SIZE = (360, 480)

@@ -1,7 +1,7 @@
 """A trained network at work: segmenters for model files of all kinds, how sure they are, a CRF that refines what they
 predict, and pictures of it."""
 
-from keras_segnet.inference.dense_crf import DenseCRFSegmenter, dense_crf
+from keras_segnet.inference.crf import DenseCRFSegmenter, dense_crf
 from keras_segnet.inference.flip import FlipAveraging
 from keras_segnet.inference.monte_carlo import (
     MonteCarloSegmenter,

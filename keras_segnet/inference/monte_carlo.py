@@ -60,8 +60,7 @@ def predict_with_uncertainty(
         images: RGB 0..255 `(batch, height, width, 3)`, uint8 or float, of a size that the model takes.
         samples: forward passes of each image. Default 50, as the paper.
         seed: of the dropout, an int from 0 up.
-        batch_size: images, or samples of one image, that go through the network at once. Default 4, which SegNet at
-            360x480 does in some 2 GB.
+        batch_size: images, or samples of one image, that go through the network at once. Default 4.
         progress: shows how far it is.
 
     Raises:

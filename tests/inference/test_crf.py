@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from keras_segnet.data import street_scenes
 from keras_segnet.inference import DenseCRFSegmenter, Segmenter, dense_crf
-from keras_segnet.inference.dense_crf import mean_field, position_and_colour, position_filter
+from keras_segnet.inference.crf import mean_field, position_and_colour, position_filter
 from keras_segnet.inference.permutohedral import PASSES, PermutohedralLattice, _enclosing_simplices
 
 

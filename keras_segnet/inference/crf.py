@@ -21,6 +21,9 @@ SMALLEST_PROBABILITY = 1e-5
 CHANNELS = 64
 """Classes that OpenCV is given at once; it takes no more than 128 or 512 channels, depending on its version."""
 
+PART = 16384
+"""Pixels that are updated at once."""
+
 Filter = Callable[[np.ndarray], np.ndarray]
 """Takes float32 `(pixels, classes)` to the same, each class for itself."""
 
@@ -106,15 +109,13 @@ def mean_field(log_probabilities: np.ndarray, kernels: Sequence[tuple[float, Fil
     Returns:
         float32 `(pixels, classes)`.
     """
-    messages = [_normalized(weight, kernel, len(log_probabilities)) for weight, kernel in kernels]
-    marginals = _softmax(log_probabilities.copy())
+    ones = np.ones((len(log_probabilities), 1), np.float32)
+    roots = [1 / np.sqrt(kernel(ones)) for _, kernel in kernels]
+    weighted_roots = [np.float32(weight) * root for (weight, _), root in zip(kernels, roots, strict=True)]
+    marginals = _update(log_probabilities, [])
     for _ in range(iterations):
-        # In the Potts model a label's cost is what the neighbours give to all others. Softmax does not mind a constant,
-        # so it is as good to reward what they give to the label itself.
-        scores = log_probabilities.copy()
-        for message in messages:
-            scores += message(marginals)
-        marginals = _softmax(scores)
+        filtered = [kernel(root * marginals) for (_, kernel), root in zip(kernels, roots, strict=True)]
+        marginals = _update(log_probabilities, list(zip(weighted_roots, filtered, strict=True)))
     return marginals
 
 
@@ -161,22 +162,22 @@ class DenseCRFSegmenter(Segmenter):
         return dense_crf(probabilities, image), uncertainty
 
 
-def _normalized(weight: float, kernel: Filter, pixels: int) -> Filter:
-    roots = 1 / np.sqrt(kernel(np.ones((pixels, 1), np.float32)))
-    weighted = np.float32(weight) * roots
+def _update(log_probabilities: np.ndarray, messages: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Marginals after messages, each a factor `(pixels, 1)` and what a kernel gave `(pixels, classes)`.
 
-    def apply(values: np.ndarray) -> np.ndarray:
-        filtered = kernel(roots * values)
-        filtered *= weighted
-        return filtered
-
-    return apply
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    """In place, along the last of two axes."""
-    # Class by class: numpy's maximum along so short an axis takes longer than all the rest.
-    scores -= functools.reduce(np.maximum, scores.T)[:, None]
-    np.exp(scores, out=scores)
-    scores /= (scores @ np.ones(scores.shape[1], np.float32))[:, None]
-    return scores
+    In the Potts model a label's cost is what the neighbours give to all others. Softmax does not mind a constant, so it
+    is as good to reward what they give to the label itself.
+    """
+    marginals = np.empty_like(log_probabilities)
+    ones = np.ones(log_probabilities.shape[1], np.float32)
+    # In parts that stay in the processor's cache.
+    for first in range(0, len(marginals), PART):
+        part = slice(first, first + PART)
+        scores = log_probabilities[part].copy()
+        for factor, filtered in messages:
+            scores += factor[part] * filtered[part]
+        # Class by class: numpy's maximum along so short an axis takes longer than all the rest.
+        scores -= functools.reduce(np.maximum, scores.T)[:, None]
+        np.exp(scores, out=scores)
+        np.divide(scores, (scores @ ones)[:, None], out=marginals[part])
+    return marginals
