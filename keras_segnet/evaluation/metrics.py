@@ -100,7 +100,7 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
     Args:
         num_classes: number of classes, without the ignored one.
         ignore_class: label value that is left out, or None. Default None.
-        name: of the metric.
+        name: of the metric. Default: its class's in snake case, `mean_iou` for `MeanIoU`.
         dtype: of its result.
 
     `update_state` takes integer labels `(batch, height, width)`, with or without a last dimension of 1, and
@@ -108,10 +108,13 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
     because pixels are counted, not weighed.
     """
 
+    default_name: str
+
     def __init__(
         self, num_classes: int, ignore_class: int | None = None, name: str | None = None, dtype: Any = None
     ) -> None:
-        super().__init__(name=name, dtype=dtype)
+        # As Keras's own metrics, a second one of a kind has the same name, by which users look for its value.
+        super().__init__(name=name or self.default_name, dtype=dtype)
         self.num_classes = num_classes
         self.ignore_class = ignore_class
         shape = (num_classes * num_classes,)
@@ -149,6 +152,8 @@ _CARRY = 2**30
 class GlobalAccuracy(ConfusionMatrixMetric):
     """Share of valid pixels that are right, the paper's G. Arguments: see `ConfusionMatrixMetric`."""
 
+    default_name = "global_accuracy"
+
     def result(self) -> Any:
         return _global_accuracy(self.confusion_matrix())
 
@@ -160,6 +165,8 @@ class ClassAverageAccuracy(ConfusionMatrixMetric):
     Arguments: see `ConfusionMatrixMetric`.
     """
 
+    default_name = "class_average_accuracy"
+
     def result(self) -> Any:
         return _class_average_accuracy(self.confusion_matrix())
 
@@ -168,14 +175,10 @@ class ClassAverageAccuracy(ConfusionMatrixMetric):
 class MeanIoU(ConfusionMatrixMetric):
     """Mean intersection over union of the classes that labels or predictions hold.
 
-    Arguments: see `ConfusionMatrixMetric`; its name is `mean_iou` unless another is given.
+    Arguments: see `ConfusionMatrixMetric`.
     """
 
-    def __init__(
-        self, num_classes: int, ignore_class: int | None = None, name: str | None = "mean_iou", dtype: Any = None
-    ) -> None:
-        # Out of the class's name Keras would make "mean_io_u".
-        super().__init__(num_classes, ignore_class, name, dtype)
+    default_name = "mean_iou"
 
     def result(self) -> Any:
         return _mean_iou(self.confusion_matrix())
@@ -187,6 +190,8 @@ class SegmentationScores(ConfusionMatrixMetric):
 
     Keras logs each under its own name. Arguments: see `ConfusionMatrixMetric`.
     """
+
+    default_name = "segmentation_scores"
 
     def result(self) -> dict[str, Any]:
         matrix = self.confusion_matrix()

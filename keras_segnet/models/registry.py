@@ -56,7 +56,7 @@ class Network:
 
     @property
     def takes_weights(self) -> bool:
-        """Whether its encoder can start from weights trained on ImageNet: `weights="imagenet"`, or VGG16's as an .npz."""
+        """Whether its encoder can start from ImageNet: `weights="imagenet"`, or an .npz of VGG16."""
         return "weights" in inspect.signature(self.build).parameters
 
 

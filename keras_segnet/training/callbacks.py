@@ -209,14 +209,25 @@ class WeightAveraging(keras.callbacks.Callback):
 @contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Within it, the model has the averages of its weights, if its optimiser keeps any (`use_ema=True`)."""
-    # Copies: on some backends the arrays would otherwise change with the variables.
-    trained = [np.array(ops.convert_to_numpy(variable)) for variable in model.trainable_variables]
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+    variables = model.trainable_variables
+    trained = _copies(variables)
+    model.optimizer.finalize_variable_values(variables)
+    # Under JAX, weights and averages now share memory, which the next step would give away.
+    _assign(variables, _copies(variables))
     try:
         yield
     finally:
-        for variable, value in zip(model.trainable_variables, trained, strict=True):
-            variable.assign(value)
+        _assign(variables, trained)
+
+
+def _copies(variables: list[Any]) -> list[np.ndarray]:
+    """Values that stay when the variables change; without `np.array` they would be views under PyTorch."""
+    return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables: list[Any], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 __all__ = ["BatchNormRecalibration", "MedianFrequencyBalancing", "WeightAveraging", "averaged_weights"]

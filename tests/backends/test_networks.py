@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import keras_segnet
-from keras_segnet.callbacks import MedianFrequencyBalancing
+from keras_segnet.callbacks import BatchNormRecalibration, MedianFrequencyBalancing, WeightAveraging
 from keras_segnet.data import evaluation_batches, street_scenes, training_batches
 from keras_segnet.evaluation.evaluate import evaluate
 from keras_segnet.inference import load_segmenter
@@ -74,6 +74,44 @@ def test_a_network_trains_in_mixed_precision():
     _, history = train(epochs=4, precision="mixed_bfloat16")
     assert np.isfinite(history["loss"]).all()
     assert history["loss"][-1] < history["loss"][0]
+
+
+def test_validation_has_averaged_weights_and_statistics_of_the_training_set():
+    scenes = street_scenes("train", count=6, size=(24, 32))
+    classes = scenes.classes
+    validated, trained = [], {}
+
+    class Look(keras.callbacks.Callback):
+        """Before the others put the trained weights back, and after."""
+
+        def on_test_end(self, logs=None):
+            normalization = self.model.get_layer("conv1_bn")
+            given = keras.Model(self.model.input, normalization.input)
+            batches = [np.stack([scenes[i].image for i in part]) for part in ((0, 1, 2, 3), (4, 5))]
+            values = [given.predict(batch, verbose=0).reshape(-1, given.output.shape[-1]) for batch in batches]
+            mean = np.average([v.mean(axis=0, dtype="float64") for v in values], axis=0, weights=[4, 2])
+            variance = np.average([v.var(axis=0, ddof=1, dtype="float64") for v in values], axis=0, weights=[4, 2])
+            np.testing.assert_allclose(normalization.get_weights()[2], mean, rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(normalization.get_weights()[3], variance, rtol=1e-3)
+            validated.append(self.model.get_layer("conv1").get_weights()[0])
+
+    class Trained(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            trained.setdefault(epoch, []).append(self.model.get_layer("conv1").get_weights()[0].copy())
+
+    for callbacks in ([], [Look(), WeightAveraging(), BatchNormRecalibration(scenes, 4, (24, 32))]):
+        keras.utils.set_random_seed(5)
+        model = keras_segnet.build_segnet_basic(len(classes), (24, 32, 3), width=0.1)
+        model.compile(
+            ConvolutionMuon(5e-3, use_ema=True, ema_momentum=0.5),
+            WeightedCrossentropy(len(classes), ignore_class=classes.ignored),
+        )
+        data = evaluation_batches(scenes, 3, (24, 32))
+        model.fit(data, validation_data=data, epochs=2, callbacks=[*callbacks, Trained()], verbose=0)
+    assert len(validated) == len(trained) == 2
+    for average, (plain, ours) in zip(validated, trained.values(), strict=True):
+        np.testing.assert_allclose(ours, plain, atol=1e-4)
+        assert np.abs(average - ours).max() > 1e-4
 
 
 @pytest.mark.parametrize(("network", "size"), [("segnet", "odd"), ("segnet_basic", "open")])

@@ -86,11 +86,11 @@ def test_threads_apply(files) -> None:
 def test_profiles_name_every_op_of_a_file(files) -> None:
     found = {kind.op: kind for kind in profile(files["onnx"], runs=2, threads=1)}
     written = onnx.list_ops(files["onnx"])
-    for op in ("SpaceToDepth", "DepthToSpace", "Where", "Greater", "Conv"):
+    for op in ("Floor", "DepthToSpace", "MaxPool"):
         assert found[op].count == written[op]
     found = {kind.op: kind for kind in profile(files["tflite"], runs=2, threads=1)}
     written = tflite.list_ops(files["tflite"])
-    for op in ("EQUAL", "GREATER", "ARG_MAX"):
+    for op in ("ARG_MAX",):
         assert found[op].count == written[op]
     # XNNPACK calls a convolution of 1x1 fully connected.
     convolutions = [kind.count for op, kind in found.items() if op.startswith(("Convolution", "Fully Connected"))]
@@ -115,7 +115,7 @@ def test_the_command_shows_all_files_and_their_profiles(files, capsys) -> None:
         median, p95, memory, size = (float(row[i]) for i in (3, 4, 5, 7))
         assert 0 < median <= p95 < 1000 and 1 < memory < 1000 and size > 0
     assert [row[6] for row in rows] == [f"{arena_size(files['tflite']) / 1e6:.2f}", "-", "-"]
-    assert out.count("Ops of") == 2 and "SpaceToDepth" in out and "ARG_MAX" in out
+    assert out.count("Ops of") == 2 and "DepthToSpace" in out and "ARG_MAX" in out
     assert out.count("has no profile") == 1
 
 

@@ -122,8 +122,8 @@ def test_there_is_no_dropout_unless_asked_for(network):
 
 @pytest.mark.parametrize("network", ["segnet", "segnet_basic"])
 def test_the_bayesian_networks_are_these_with_dropout_of_one_half(network):
-    bayesian, asked_for = small(f"bayesian_{network}"), small(network, dropout=0.5, name=f"bayesian_{network}")
-    assert bayesian.get_config() == asked_for.get_config()
+    bayesian, asked_for = small(f"bayesian_{network}"), small(network, dropout=0.5)
+    assert bayesian.get_config()["layers"] == asked_for.get_config()["layers"]
 
 
 # SegNet-Basic.
@@ -205,14 +205,14 @@ def test_width_scales_every_channel_count_but_the_classifiers(width, factor):
 
 def test_imagenet_preprocessing_takes_colours_to_torchvisions_convention():
     model = small("segnet_basic", preprocessing="imagenet")
-    image = random_image(32, 48)
+    image = random_image(24, 32)
     result = keras.Model(model.input, model.get_layer("imagenet_normalization").output).predict(image, verbose=0)
     np.testing.assert_allclose(result, (image / 255 - MEAN) / STD, atol=1e-5)
 
 
 def test_lrn_preprocessing_divides_by_the_energy_of_the_pixel():
     model = small("segnet", preprocessing="lrn")
-    image = random_image(32, 48)
+    image = random_image(24, 32)
     result = keras.Model(model.input, model.get_layer("norm").output).predict(image, verbose=0)
     energy = (image.astype("float64") ** 2).sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(result, image / (1 + 2e-5 * energy) ** 0.75, rtol=1e-5)
