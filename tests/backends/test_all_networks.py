@@ -38,6 +38,9 @@ def test_it_answers_as_on_tensorflow_and_trains(network):
     before = [np.array(keras.ops.convert_to_numpy(weights)) for weights in model.trainable_variables]
     model.compile(keras.optimizers.SGD(0.1, global_clipnorm=1.0), WeightedCrossentropy(5))
     assert np.isfinite(model.train_on_batch(image, label))
+    names = {layer.name for layer in model.layers}
     for weights, old in zip(model.trainable_variables, before, strict=True):
         new = keras.ops.convert_to_numpy(weights)
-        assert np.isfinite(new).all() and (new != old).any(), weights.path
+        # Batch normalisation takes back what a bias before it adds, so only rounding, if any, moves that bias.
+        idle = weights.path.endswith("/bias") and f"{weights.path.split('/')[-2]}_bn" in names
+        assert np.isfinite(new).all() and (idle or (new != old).any()), weights.path
