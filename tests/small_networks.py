@@ -24,7 +24,7 @@ VGG16 = ("segnet", "bayesian_segnet")
 FCN = ("fcn_32s", "fcn_16s", "fcn_8s")
 RIVALS = ("deconvnet", "unet", "deeplab_largefov", "deeplab_v2", "deeplab_v3")
 
-WIDTHS = {**dict.fromkeys(BASIC, 1 / 8), **dict.fromkeys((*VGG16, *FCN, *RIVALS), 1 / 16)}
+WIDTHS = {**dict.fromkeys(BASIC, 1 / 8), **dict.fromkeys((*VGG16, *FCN, *RIVALS), 1 / 16), "segnet_edge": 1 / 8}
 """At which a network is built in tests."""
 
 STEPS = {"unet": 120, "deeplab_largefov": 100, "deconvnet": 160, "deeplab_v3": 160}
@@ -35,6 +35,7 @@ RECEPTIVE_FIELDS = {
     # Computed by hand, from the pooling back: k + (k - 1) of each layer before it, twice as much behind each pooling.
     **dict.fromkeys(BASIC, 106),  # The paper's figure, section 3.2.
     **dict.fromkeys(VGG16, 212),
+    "segnet_edge": 557,  # 4, 5, 5, 3 and 1 convolutions of 3x3 by stage, and the stem, whose stride doubles.
     **dict.fromkeys(FCN, 404),  # Long et al., Table 1.
     "deconvnet": 404,  # VGG16's fc6, as FCN's.
     "unet": 140,

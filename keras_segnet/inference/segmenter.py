@@ -218,7 +218,7 @@ CONTENTS = "keras_segnet"
 """Name under which an exported file says what is in it, as JSON: `head`, number of `classes`, `precision`."""
 
 
-EXPECTED = "a .keras, .tflite or .onnx file or a SavedModel folder"
+EXPECTED = "a .keras, .tflite or .onnx file, a SavedModel folder or the name of a trained network"
 
 
 def read_contents(path: Path) -> dict[str, Any]:
@@ -293,10 +293,10 @@ def load_segmenter(path: str | os.PathLike[str], num_threads: int | None = None)
             installed.
     """
     path = Path(path)
+    if path.suffix == ".keras" or is_trained_network(path):
+        return KerasSegmenter(load_keras_model(path))
     if not path.exists():
         raise InputError(f"{path} does not exist; {EXPECTED} is expected there.")
-    if path.suffix == ".keras":
-        return KerasSegmenter(load_keras_model(path))
     if path.suffix == ".tflite":
         try_tflite(path)
         return TFLiteSegmenter(path, num_threads)
@@ -307,8 +307,18 @@ def load_segmenter(path: str | os.PathLike[str], num_threads: int | None = None)
     raise InputError(f"{path} is no model: expected is {EXPECTED}.")
 
 
+def is_trained_network(path: Path) -> bool:
+    """Whether `path` is no file but the name of a network of which the package has weights."""
+    if path.exists() or path.name != str(path):
+        return False
+    from keras_segnet.models.trained import trained_on
+
+    return bool(trained_on(path.name))
+
+
 def load_keras_model(path: Path) -> Any:
-    """Loads a segmentation network from a .keras file, in Keras's safe mode and without its training state.
+    """Loads a segmentation network from a .keras file, in Keras's safe mode and without its training state; or, by its
+    name, one that comes with the package.
 
     Raises:
         InputError: there is no such file, it is no .keras file, or its network does not map images to class maps.
@@ -317,6 +327,10 @@ def load_keras_model(path: Path) -> Any:
 
     import keras_segnet.layers  # noqa: F401 (registers the layers that the file names)
 
+    if is_trained_network(path):
+        from keras_segnet.models import NETWORKS, build
+
+        return build(path.name, weights=NETWORKS[path.name].trained_on[0])
     if not path.is_file():
         raise InputError(f"{path} does not exist; a .keras file is expected there.")
     try:

@@ -21,6 +21,7 @@ from keras_segnet.models.segnet_basic import (
     build_segnet_basic_encoder_addition,
     build_segnet_basic_single_channel_decoder,
 )
+from keras_segnet.models.segnet_edge import build_segnet_edge
 from keras_segnet.models.unet import build_unet
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "build_segnet_basic",
     "build_segnet_basic_encoder_addition",
     "build_segnet_basic_single_channel_decoder",
+    "build_segnet_edge",
     "build_unet",
     "load_addons_model",
     "summarize",

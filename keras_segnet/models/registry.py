@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +28,8 @@ from keras_segnet.models.segnet_basic import (
     build_segnet_basic_encoder_addition,
     build_segnet_basic_single_channel_decoder,
 )
+from keras_segnet.models.segnet_edge import build_segnet_edge
+from keras_segnet.models.trained import trained_on
 from keras_segnet.models.unet import build_unet
 
 
@@ -46,6 +47,8 @@ class Network:
         source: where it is described: paper and table, prototxt.
         published_parameters: in millions for 11 classes, as the table gives it or at four bytes each; None where the
             source gives none.
+        takes_imagenet: whether its encoder can start from ImageNet: `weights="imagenet"`, or, where that is VGG16's, an
+            .npz.
     """
 
     name: str
@@ -53,11 +56,12 @@ class Network:
     summary: str
     source: str
     published_parameters: float | None = None
+    takes_imagenet: bool = False
 
     @property
-    def takes_weights(self) -> bool:
-        """Whether its encoder can start from ImageNet: `weights="imagenet"`, or an .npz of VGG16."""
-        return "weights" in inspect.signature(self.build).parameters
+    def trained_on(self) -> list[str]:
+        """Data sets of which the package has its trained weights: `weights="camvid"`."""
+        return trained_on(self.name)
 
 
 NETWORKS: dict[str, Network] = {
@@ -69,6 +73,7 @@ NETWORKS: dict[str, Network] = {
             "VGG16's 13 convolutions, their mirror, pooling indices",
             "SegNet, Table 6 (117 MB); segnet_train.prototxt",
             published_parameters=29.45,
+            takes_imagenet=True,
         ),
         Network(
             "segnet_basic",
@@ -132,6 +137,7 @@ NETWORKS: dict[str, Network] = {
             "segnet with dropout in its deep layers, to sample from",
             "arXiv 1511.02680; bayesian_segnet_train.prototxt",
             published_parameters=29.45,
+            takes_imagenet=True,
         ),
         Network(
             "bayesian_segnet_basic",
@@ -141,11 +147,18 @@ NETWORKS: dict[str, Network] = {
             published_parameters=1.425,
         ),
         Network(
+            "segnet_edge",
+            build_segnet_edge,
+            "a slim SegNet for phones: residual units behind a stride of 2, pooling indices",
+            "this project, docs/segnet_edge.md",
+        ),
+        Network(
             "fcn_32s",
             build_fcn_32s,
             "VGG16 made convolutional, its scores upsampled at once",
             "Long et al. (arXiv 1411.4038); SegNet, Table 6 (539 MB)",
             published_parameters=134.75,
+            takes_imagenet=True,
         ),
         Network(
             "fcn_16s",
@@ -153,6 +166,7 @@ NETWORKS: dict[str, Network] = {
             "fcn_32s with the scores of pool4 added on the way",
             "Long et al. (arXiv 1411.4038); SegNet, Table 6 (539 MB)",
             published_parameters=134.75,
+            takes_imagenet=True,
         ),
         Network(
             "fcn_8s",
@@ -160,12 +174,14 @@ NETWORKS: dict[str, Network] = {
             "fcn_32s with the scores of pool4 and pool3 added on the way",
             "Long et al. (arXiv 1411.4038); SegNet, Table 6 (539 MB)",
             published_parameters=134.75,
+            takes_imagenet=True,
         ),
         Network(
             "deconvnet",
             build_deconvnet,
             "VGG16 with its fully connected layers, their mirror, pooling indices",
             "arXiv 1505.04366; DeconvNet_inference_deploy.prototxt; SegNet, Table 6 (877 MB)",
+            takes_imagenet=True,
         ),
         Network(
             "unet",
@@ -179,18 +195,21 @@ NETWORKS: dict[str, Network] = {
             "VGG16 at an eighth of the size, fc6 of rate 12, bilinear interpolation",
             "arXiv 1412.7062; DeepLab-LargeFOV/train.prototxt; SegNet, Table 6 (83 MB)",
             published_parameters=20.75,
+            takes_imagenet=True,
         ),
         Network(
             "deeplab_v2",
             build_deeplab_v2,
             "VGG16 at an eighth of the size, four atrous branches (ASPP-L)",
             "arXiv 1606.00915, section 3.2; DeepLabv2_VGG16/train.prototxt",
+            takes_imagenet=True,
         ),
         Network(
             "deeplab_v3",
             build_deeplab_v3,
             "ResNet-50 at a sixteenth of the size, atrous branches, image-level feature",
             "arXiv 1706.05587, section 3.3; research/deeplab/model.py",
+            takes_imagenet=True,
         ),
     )
 }

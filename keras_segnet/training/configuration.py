@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,8 +15,10 @@ from keras_segnet.data.dataset import Classes
 from keras_segnet.data.images import MOST_PIXELS
 from keras_segnet.errors import InputError
 from keras_segnet.evaluation.metrics import SegmentationScores
+from keras_segnet.inference.segmenter import load_keras_model
 from keras_segnet.models import NETWORKS, build
 from keras_segnet.models.graph import score_layers
+from keras_segnet.models.trained import copy_weights, weights_of
 from keras_segnet.training.losses import NORMALIZATIONS, WeightedCrossentropy
 from keras_segnet.training.optimizers import CaffeSGD, ConvolutionMuon
 from keras_segnet.training.recipes import is_of_table_1
@@ -45,7 +48,9 @@ class RunConfig:
         input_size: height and width at which it is trained.
         epochs: passes over the training set.
         batch_size: images a step.
-        weights: initial weights: None, "imagenet" or the path of an .npz.
+        weights: initial weights: None; "imagenet" or the path of an .npz for the encoder; "camvid" for a network of
+            which the package has weights; or the path of a .keras file of the same network, to train further. The
+            classifier starts anew where that was trained on another number of classes.
         preprocessing: what the network does to colours first: "imagenet", "lrn", "lcn" or "none". None, the default, is
             the network's own.
         seed: of initial weights, order, augmentation and dropout.
@@ -150,18 +155,25 @@ def build_network(config: RunConfig, classes: Classes) -> keras.Model:
     """The network of a run, in the precision of the run; raises as `build_for_training`."""
     if config.model not in NETWORKS:
         raise InputError(f"--model {config.model}: there is no such network; there are {', '.join(NETWORKS)}.")
+    network = NETWORKS[config.model]
     options: dict[str, Any] = {"width": config.width}
-    if config.weights is not None:
-        if not NETWORKS[config.model].takes_weights:
-            able = ", ".join(name for name, network in NETWORKS.items() if network.takes_weights)
-            raise InputError(f"--weights {config.weights}: {config.model} takes no weights; those that do are {able}.")
+    trained = Path(config.weights) if config.weights is not None and config.weights.endswith(".keras") else None
+    if config.weights is not None and trained is None:
+        if not (network.takes_imagenet or network.trained_on):
+            able = ", ".join(name for name, each in NETWORKS.items() if each.takes_imagenet or each.trained_on)
+            raise InputError(
+                f"--weights {config.weights}: {config.model} takes a .keras file only; those that take more are {able}."
+            )
         options["weights"] = config.weights
     if config.preprocessing is not None:
         options["preprocessing"] = None if config.preprocessing == "none" else config.preprocessing
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:
-        return build(config.model, len(classes), (*config.input_size, 3), **options)
+        model = build(config.model, len(classes), (*config.input_size, 3), **options)
+        if trained is not None:
+            copy_weights(model, weights_of(load_keras_model(trained)), str(trained))
+        return model
     except (ValueError, FileNotFoundError) as error:
         raise InputError(f"{config.model}: {error}") from error
     finally:

@@ -36,7 +36,11 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training set.")] = 100,
     batch_size: Annotated[int, typer.Option(min=1, help="Images a step.")] = 4,
     weights: Annotated[
-        str | None, typer.Option(help="Start of the encoder: 'imagenet', or an .npz of VGG16's convolutions.")
+        str | None,
+        typer.Option(
+            help="What to start from: 'imagenet' or an .npz of VGG16's convolutions for the encoder, 'camvid' for "
+            "segnet_edge, or a .keras file of the same network."
+        ),
     ] = None,
     preprocessing: Annotated[
         str | None,
@@ -122,7 +126,7 @@ def train(
         "input_size": parse_size(input_size),
         "epochs": epochs,
         "batch_size": batch_size,
-        "weights": weights and absolute(weights, but_for=("imagenet",)),
+        "weights": weights and absolute(weights, but_for=("imagenet", "camvid")),
         "preprocessing": preprocessing,
         "seed": seed,
         "optimizer": optimizer,

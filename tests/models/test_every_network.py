@@ -87,7 +87,10 @@ def test_it_says_what_it_is(network):
     assert options >= {"width", "classifier_activation", "preprocessing", "name"}
     assert all(parameters[option].kind is inspect.Parameter.KEYWORD_ONLY for option in options)
     assert parameters["name"].default == network.name
-    assert network.takes_weights == ("weights" in options)
+    assert (network.takes_imagenet or bool(network.trained_on)) == ("weights" in options)
+    if network.takes_imagenet and network.name != "deeplab_v3":  # Which starts from Keras's ResNet-50 only.
+        with pytest.raises(FileNotFoundError, match=r"no file missing\.npz"):
+            small(network.name, width=1.0, weights="missing.npz")
 
 
 def test_it_has_the_published_number_of_parameters(network, summary):

@@ -1,0 +1,102 @@
+"""Weights of a trained network, by the paths of its variables: those that come with the package, and others.
+
+A file that comes with the package, `keras_segnet/weights/NETWORK_DATA.npz`, holds each variable as float16 under its path
+in the network, such as `conv1_1/kernel` or `conv1_1_bn/moving_variance`. docs/weights/ says of each how it was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_segnet.files import whole_file
+from keras_segnet.models.graph import score_layers
+
+FOLDER = Path(__file__).parents[1] / "weights"
+
+
+def load_trained(model: keras.Model, network: str, data: str | None) -> None:
+    """Gives a network the weights that the package has of it, or leaves its initial ones where `data` is None.
+
+    Raises:
+        ValueError: the package has no weights of the network from such data, or the network has been built otherwise
+            than the trained one: in another width, say.
+    """
+    if data is None:
+        return
+    found = trained_on(network)
+    if data not in found:
+        raise ValueError(f"weights must be None or {' or '.join(map(repr, found))}, not {data!r}.")
+    with np.load(FOLDER / f"{network}_{data}.npz", allow_pickle=False) as arrays:
+        copy_weights(model, {path: arrays[path] for path in arrays.files}, f"weights={data!r}")
+
+
+def check_trained_start(weights: str | None, width: float, preprocessing: str | None, trained_with: str) -> None:
+    """Raises a ValueError if a network of this width and preprocessing cannot take the weights of the package."""
+    if weights is None:
+        return
+    if preprocessing != trained_with:
+        raise ValueError(f"weights={weights!r} need preprocessing={trained_with!r}, not {preprocessing!r}.")
+    if width != 1.0:
+        raise ValueError(f"weights={weights!r} are those of a net of width 1.0; this one's width is {width}.")
+
+
+def trained_on(network: str) -> list[str]:
+    """The data sets of which the package has weights of a network, by the network's name in the registry."""
+    names = (path.stem.rpartition("_") for path in sorted(FOLDER.glob("*.npz")))
+    return [data for name, _, data in names if name == network]
+
+
+def copy_weights(model: keras.Model, values: Mapping[str, np.ndarray], origin: str) -> None:
+    """Sets all variables of a network.
+
+    Args:
+        model: to be set. The layers that give the scores keep their initial weights if it tells apart another number of
+            classes than the network that the values are of.
+        values: by path. All are cast to the variables' own dtype.
+        origin: what to call the values in an error.
+
+    Raises:
+        ValueError: a variable has no value, or one of another shape. Nothing has been set then.
+    """
+    # Seeds of dropout are no weights.
+    variables = {v.path: v for v in model.variables if not v.path.endswith("seed_generator_state")}
+    classifier = {path for path in variables if path.split("/")[0] in score_layers(model)}
+    if any(path in values and values[path].shape != variables[path].shape for path in classifier):
+        variables = {path: variable for path, variable in variables.items() if path not in classifier}
+    for path, variable in variables.items():
+        shape = values[path].shape if path in values else None
+        if shape != tuple(variable.shape):
+            has = "nothing" if shape is None else f"an array of shape {shape}"
+            raise ValueError(
+                f"{origin} has {has} for {path!r} of {model.name}, which takes {tuple(variable.shape)}; it must be of "
+                "the same network, width and preprocessing."
+            )
+    for path, variable in variables.items():
+        variable.assign(values[path].astype("float32"))
+
+
+def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
+    """All variables of a network by path, as `copy_weights` takes them."""
+    return {variable.path: keras.ops.convert_to_numpy(variable) for variable in model.variables}
+
+
+def write_weights(model: keras.Model, path: Path) -> None:
+    """Writes a network's variables as float16 into an .npz.
+
+    Raises:
+        OverflowError: a value is too large for float16. Nothing has been written then.
+    """
+    with np.errstate(over="ignore"):  # It is looked for below, and named.
+        values = {name: value.astype("float16") for name, value in weights_of(model).items()}
+    for name, value in values.items():
+        if not np.isfinite(value).all():
+            raise OverflowError(f"{name} of {model.name} does not fit into float16.")
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **values)
+
+
+__all__ = ["FOLDER", "check_trained_start", "copy_weights", "load_trained", "trained_on", "weights_of", "write_weights"]

@@ -1,0 +1,108 @@
+"""Weights that come with the package, and weights that a training starts from."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_segnet.data import street_scenes
+from keras_segnet.inference import load_segmenter
+from keras_segnet.models import NETWORKS, build
+from keras_segnet.models import trained as module
+from keras_segnet.models.trained import copy_weights, weights_of, write_weights
+
+TRAINED = [(name, data) for name, network in NETWORKS.items() for data in network.trained_on]
+
+
+def small(num_classes=4, **options):
+    return build("segnet_edge", num_classes, (24, 32, 3), **{"width": 0.125, **options})
+
+
+def others_than(layer, values):
+    return {path: value for path, value in values.items() if not path.startswith(f"{layer}/")}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package that has weights of a narrow network under the name of segnet_edge."""
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    keras.utils.set_random_seed(5)
+    model = small()
+    write_weights(model, tmp_path / "segnet_edge_streets.npz")
+    return model
+
+
+def test_weights_come_back_from_their_file_rounded_to_float16(package):
+    model = small()
+    module.load_trained(model, "segnet_edge", "streets")
+    for path, value in weights_of(package).items():
+        np.testing.assert_array_equal(weights_of(model)[path], value.astype("float16").astype("float32"), err_msg=path)
+
+
+def test_the_classifier_alone_starts_anew_for_another_number_of_classes(package):
+    model = small(7)
+    before = weights_of(model)
+    copy_weights(model, weights_of(package), "the other")
+    after, theirs = weights_of(model), weights_of(package)
+    for path, value in others_than("classifier", after).items():
+        np.testing.assert_array_equal(value, theirs[path], err_msg=path)
+    np.testing.assert_array_equal(after["classifier/kernel"], before["classifier/kernel"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda values: others_than("stem_bn", values), "has nothing for 'stem_bn/gamma' of segnet_edge"),
+        (
+            lambda values: {**values, "stem/kernel": values["stem/kernel"][..., :1]},
+            r"array of shape \(3, 3, 3, 1\) for",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_and_change_nothing(package, change, message):
+    model = small()
+    before = weights_of(model)
+    with pytest.raises(ValueError, match=message):
+        copy_weights(model, change(weights_of(package)), "the other")
+    for path, value in weights_of(model).items():
+        np.testing.assert_array_equal(value, before[path])
+
+
+def test_too_large_a_value_is_refused_and_no_file_is_left(tmp_path):
+    model = small()
+    model.get_layer("stem_bn").moving_variance.assign([7e4] * 2)
+    with pytest.raises(OverflowError, match="stem_bn/moving_variance of segnet_edge does not fit"):
+        write_weights(model, tmp_path / "weights.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_that_the_package_has_not_are_refused_with_those_that_it_has(package):
+    with pytest.raises(ValueError, match="weights must be None or 'streets', not 'camvid'"):
+        module.load_trained(small(), "segnet_edge", "camvid")
+
+
+@pytest.mark.parametrize(("name", "data"), TRAINED)
+def test_every_trained_network_tells_road_from_sky_on_a_drawn_street(name, data):
+    """Figures on real images are in docs/weights/; here is only what shows that the weights arrive where they belong."""
+    segmenter = load_segmenter(name)
+    names = list(NETWORKS[name].build.__kwdefaults__)
+    assert "weights" in names and segmenter.input_size == (360, 480)
+    untrained = build(name)
+    sky, road = 0, 3
+    for example in street_scenes(count=2, size=(360, 480)):
+        label = segmenter.label(example.image)
+        top, bottom = label[:60], label[-60:]
+        assert (top == sky).mean() > (bottom == sky).mean()
+        assert (bottom == road).mean() > (top == road).mean()
+        assert (
+            np.abs(untrained.predict(example.image[None], verbose=0) - segmenter.run(example.image[None])).max() > 0.1
+        )
+
+
+@pytest.mark.parametrize(("name", "data"), TRAINED)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"width": 0.5}, "width 1.0"), ({"preprocessing": "lcn"}, "need preprocessing=")],
+)
+def test_trained_weights_refuse_a_network_built_otherwise(name, data, options, message):
+    with pytest.raises(ValueError, match=message):
+        build(name, weights=data, **options)
