@@ -42,8 +42,8 @@ def build_segnet_edge(
     A 3x3 convolution of stride 2, so that the widest maps have a quarter of the image's pixels; five stages of residual
     units of 3x3 convolutions, four poolings with indices; in the decoder a 1x1 convolution to the channels of the stage
     above, unpooling, the sum with the encoder's maps (SegNet-Basic-EncoderAddition, Table 1), residual units. The
-    scores are computed at half the size and interpolated bilinearly. Only operations that int8 kernels and GPUs have: no
-    depthwise convolution but those of the indices, no dilation.
+    scores are computed at half the size and interpolated bilinearly. All of it is what int8 kernels and GPUs are good
+    at: no dilation, and no depthwise convolution but those of the indices.
 
     Input: RGB in 0..255, `(batch, height, width, 3)`. Output: float32 `(batch, height, width, num_classes)`.
 

@@ -1,7 +1,7 @@
 """Weights of a trained network, by the paths of its variables: those that come with the package, and others.
 
-A file that comes with the package, `keras_segnet/weights/NETWORK_DATA.npz`, holds each variable as float16 under its path
-in the network, such as `conv1_1/kernel` or `conv1_1_bn/moving_variance`. docs/weights/ says of each how it was made.
+A file that comes with the package, `keras_segnet/weights/NETWORK_DATA.npz`, holds each variable as float16 under its
+path in the network, such as `conv1_1/kernel` or `conv1_1_bn/moving_variance`. docs/weights/ says how each was made.
 """
 
 from __future__ import annotations
@@ -79,6 +79,21 @@ def copy_weights(model: keras.Model, values: Mapping[str, np.ndarray], origin: s
         variable.assign(values[path].astype("float32"))
 
 
+def start_from(model: keras.Model, other: keras.Model, origin: str) -> None:
+    """Sets all variables of a network to those of another that was trained; see `copy_weights`.
+
+    Raises:
+        ValueError: the other one is another network, or does something else to colours first.
+    """
+    first, others_first = (type(each.layers[1]).__name__ for each in (model, other))
+    if first != others_first:
+        raise ValueError(
+            f"{origin} begins with a layer {others_first}, {model.name} with {first}; they must be the same network "
+            "with the same preprocessing."
+        )
+    copy_weights(model, weights_of(other), origin)
+
+
 def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
     """All variables of a network by path, as `copy_weights` takes them."""
     return {variable.path: keras.ops.convert_to_numpy(variable) for variable in model.variables}
@@ -96,7 +111,16 @@ def write_weights(model: keras.Model, path: Path) -> None:
         if not np.isfinite(value).all():
             raise OverflowError(f"{name} of {model.name} does not fit into float16.")
     with whole_file(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **values)
+        np.savez_compressed(file, allow_pickle=False, **values)
 
 
-__all__ = ["FOLDER", "check_trained_start", "copy_weights", "load_trained", "trained_on", "weights_of", "write_weights"]
+__all__ = [
+    "FOLDER",
+    "check_trained_start",
+    "copy_weights",
+    "load_trained",
+    "start_from",
+    "trained_on",
+    "weights_of",
+    "write_weights",
+]

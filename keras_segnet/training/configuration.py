@@ -18,7 +18,7 @@ from keras_segnet.evaluation.metrics import SegmentationScores
 from keras_segnet.inference.segmenter import load_keras_model
 from keras_segnet.models import NETWORKS, build
 from keras_segnet.models.graph import score_layers
-from keras_segnet.models.trained import copy_weights, weights_of
+from keras_segnet.models.trained import start_from
 from keras_segnet.training.losses import NORMALIZATIONS, WeightedCrossentropy
 from keras_segnet.training.optimizers import CaffeSGD, ConvolutionMuon
 from keras_segnet.training.recipes import is_of_table_1
@@ -172,7 +172,7 @@ def build_network(config: RunConfig, classes: Classes) -> keras.Model:
     try:
         model = build(config.model, len(classes), (*config.input_size, 3), **options)
         if trained is not None:
-            copy_weights(model, weights_of(load_keras_model(trained)), str(trained))
+            start_from(model, load_keras_model(trained), str(trained))
         return model
     except (ValueError, FileNotFoundError) as error:
         raise InputError(f"{config.model}: {error}") from error

@@ -82,20 +82,15 @@ def test_weights_that_the_package_has_not_are_refused_with_those_that_it_has(pac
 
 @pytest.mark.parametrize(("name", "data"), TRAINED)
 def test_every_trained_network_tells_road_from_sky_on_a_drawn_street(name, data):
-    """Figures on real images are in docs/weights/; here is only what shows that the weights arrive where they belong."""
+    """Figures on real images are in docs/weights/; this shows that the weights arrive where they belong."""
     segmenter = load_segmenter(name)
-    names = list(NETWORKS[name].build.__kwdefaults__)
-    assert "weights" in names and segmenter.input_size == (360, 480)
-    untrained = build(name)
+    assert segmenter.input_size == (360, 480)
     sky, road = 0, 3
     for example in street_scenes(count=2, size=(360, 480)):
         label = segmenter.label(example.image)
         top, bottom = label[:60], label[-60:]
-        assert (top == sky).mean() > (bottom == sky).mean()
-        assert (bottom == road).mean() > (top == road).mean()
-        assert (
-            np.abs(untrained.predict(example.image[None], verbose=0) - segmenter.run(example.image[None])).max() > 0.1
-        )
+        assert (top == sky).mean() > (bottom == sky).mean() + 0.3
+        assert (bottom == road).mean() > (top == road).mean() + 0.3
 
 
 @pytest.mark.parametrize(("name", "data"), TRAINED)
