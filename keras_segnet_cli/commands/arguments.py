@@ -21,6 +21,11 @@ DATA_HELP = (
     "as in voc2012:FOLDER. Or 'camvid' to download it, or 'streets' for drawn ones."
 )
 
+MODEL_HELP = (
+    "A .keras, .tflite or .onnx file, the folder of a SavedModel, or segnet_edge: a network that comes with the "
+    "package, trained on CamVid."
+)
+
 Data = Annotated[
     str,
     typer.Option(help=DATA_HELP),

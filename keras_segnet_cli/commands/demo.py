@@ -26,13 +26,15 @@ def demo(
     """The whole way once, with nothing to download.
 
     Draws a folder of streets, trains a slim SegNet on it, evaluates, exports to SavedModel and .tflite, compares, and
-    writes pictures. Takes some minutes on two cores.
+    writes pictures, also of what the trained network of the package makes of those streets. Takes some minutes on two
+    cores.
 
     Example: `keras-segnet demo --output runs/demo`
     """
     from keras_segnet.data import open_dataset, street_scenes, write_folder
     from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
     from keras_segnet.evaluation.evaluate import table_rows
+    from keras_segnet.evaluation.report import write_overlays
     from keras_segnet.exporting import ParityError
     from keras_segnet.inference import load_segmenter
     from keras_segnet.inference.segmenter import load_keras_model
@@ -66,9 +68,12 @@ def demo(
         fail(str(error), 1)
     scores = evaluate_segmenter(load_segmenter(folder / "segnet.tflite"), test, screen.progress).scores()
     console.print(screen.scores_table(f"segnet.tflite on {test.name}", table_rows(scores, test.classes)))
+    write_overlays(folder / "segnet_edge", load_segmenter("segnet_edge"), test)
+    say(f"What segnet_edge, trained on CamVid, makes of the same streets: {folder / 'segnet_edge'}.")
     say(
         f"Everything is in {folder}. Look at {run.folder / 'report.md'} and at the pictures beside it.\n"
-        f"Label an image: keras-segnet predict {folder / 'segnet.tflite'} IMAGE --output labelled"
+        f"Label an image: keras-segnet predict {folder / 'segnet.tflite'} IMAGE --output labelled\n"
+        "Label a photograph of a street: keras-segnet predict segnet_edge IMAGE"
     )
 
 

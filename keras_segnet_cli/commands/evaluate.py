@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from keras_segnet_cli import screen
-from keras_segnet_cli.commands.arguments import Crf, Data, Split, refuse_missing_folder
+from keras_segnet_cli.commands.arguments import MODEL_HELP, Crf, Data, Split, refuse_missing_folder
 from keras_segnet_cli.screen import console, say
 
 
@@ -25,7 +25,7 @@ class Matching(StrEnum):
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A .keras, .tflite or .onnx file, or the folder of a SavedModel.")],
+    model: Annotated[Path, typer.Argument(help=MODEL_HELP)],
     data: Data,
     split: Annotated[Split, typer.Option(help="Which part of the data.")] = Split.test,
     crf: Crf = False,

@@ -25,7 +25,7 @@ class Format(StrEnum):
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="A .keras file.")],
+    model: Annotated[Path, typer.Argument(help="A .keras file, or segnet_edge, which comes with the package.")],
     format: Annotated[Format, typer.Option(help="What to write.")],
     output: Annotated[Path, typer.Option(help="File or folder to write; must not exist.")],
     data: Annotated[

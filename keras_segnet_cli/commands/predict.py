@@ -9,17 +9,17 @@ from typing import Annotated
 import typer
 
 from keras_segnet_cli import screen
-from keras_segnet_cli.commands.arguments import Crf, fail
+from keras_segnet_cli.commands.arguments import MODEL_HELP, Crf, fail
 from keras_segnet_cli.screen import say
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A .keras, .tflite or .onnx file, or the folder of a SavedModel.")],
+    model: Annotated[Path, typer.Argument(help=MODEL_HELP)],
     images: Annotated[
         Path,
         typer.Argument(help="An image, a video, a folder of them (with its folders), or a .txt with a path a line."),
     ],
-    output: Annotated[Path, typer.Option(help="Folder for masks and overlays; made if need be.")],
+    output: Annotated[Path, typer.Option(help="Folder for masks and overlays; made if need be.")] = Path("labelled"),
     write: Annotated[str, typer.Option(help="What to write: masks, overlays, or both.")] = "both",
     resume: Annotated[bool, typer.Option("--resume", help="Leave out what is there already, after a kill.")] = False,
     crf: Crf = False,
@@ -39,6 +39,8 @@ def predict(
     size) and NAME_uncertainty.png, a picture.
 
     Example: `keras-segnet predict runs/first/model.keras holiday.jpg --output labelled`
+
+    With no training: `keras-segnet predict segnet_edge street.jpg` (11 classes of road scenes, trained on CamVid)
     """
     from keras_segnet.errors import InputError
     from keras_segnet.inference import DenseCRFSegmenter, Segmenter, load_monte_carlo_segmenter, load_segmenter
