@@ -33,7 +33,7 @@ KINDS = {
 
 
 class Runner:
-    """One file: bytes of its `arena` and `output`, and `milliseconds` of inference, and with numpy's choice of class."""
+    """One file: bytes of its `arena` and `output`; `milliseconds` of inference, and with numpy's choice of class."""
 
     def __init__(self, path: Path, threads: int) -> None:
         self._interpreter = Interpreter(str(path), num_threads=threads)
