@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.progress import track
-from side_by_side import WORKERS, console, show
+from side_by_side import WORKERS, beside_first, console, show
 
 IMPLEMENTATIONS = {"no indices": "none", "SegNet": "ours", "U-Net": "unet"}
 PRECISIONS = ("float32", "int8")
@@ -42,11 +42,17 @@ def main(
         ours = {name: found[precision, name] for name in IMPLEMENTATIONS}
         title = f"segnet, width {width:g}, 1x360x480, {precision}"
         show(
-            title, {name: {"arena": it.arena / 2**20, "memory": it.memory / 2**20} for name, it in ours.items()}, "MiB"
+            title,
+            beside_first(
+                {name: {"arena": [it.arena / 2**20], "memory": [it.memory / 2**20]} for name, it in ours.items()}
+            ),
+            "MiB",
         )
         show(
             f"{title}, {threads} threads",
-            {name: {"median": 1e3 * it.median, "95th percentile": 1e3 * it.p95} for name, it in ours.items()},
+            beside_first(
+                {name: {"median": [1e3 * it.median], "95th percentile": [1e3 * it.p95]} for name, it in ours.items()}
+            ),
             "ms",
         )
 

@@ -4,7 +4,6 @@
 """
 
 import os
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -17,9 +16,10 @@ import numpy as np
 import typer
 from ai_edge_litert.interpreter import Interpreter
 from rich.progress import track
-from side_by_side import console, show
+from side_by_side import beside_first, console, show
 
 from keras_segnet import build_segnet
+from keras_segnet.benchmarking import arena_size
 from keras_segnet.exporting import tflite, to_tflite
 from keras_segnet.exporting.heads import HEADS
 from keras_segnet.exporting.parity import street_images
@@ -33,13 +33,14 @@ KINDS = {
 
 
 class Runner:
-    """One file: `milliseconds` of each inference, and of inference and numpy's choice of the best class."""
+    """One file: bytes of its `arena` and `output`; `milliseconds` of inference, and with numpy's choice of class."""
 
     def __init__(self, path: Path, threads: int) -> None:
         self._interpreter = Interpreter(str(path), num_threads=threads)
         self._interpreter.allocate_tensors()
         (self._input,), (self._output,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        self.bytes = int(np.prod(self._output["shape"])) * np.dtype(self._output["dtype"]).itemsize
+        self.arena = arena_size(path)
+        self.output = int(np.prod(self._output["shape"])) * np.dtype(self._output["dtype"]).itemsize
         self.milliseconds: dict[str, list[float]] = {"inference": [], "with choice of class": []}
 
     def run(self, image: np.ndarray) -> None:
@@ -58,7 +59,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="How often each file has its turn.")] = 40,
     threads: Annotated[int, typer.Option(min=1, help="Of LiteRT.")] = 2,
 ) -> None:
-    """Prints medians of inference, alone and with the choice of the best class, and how they compare."""
+    """Prints medians of inference, alone and with the choice of the best class, and the memory, beside the default."""
     # Rounding decides the labels of random weights, and this is about time.
     tflite.LEAST_AGREEMENT |= dict.fromkeys(tflite.LEAST_AGREEMENT, 0.0)
     keras.utils.set_random_seed(0)
@@ -75,14 +76,12 @@ def main(
             for runner in runners.values():
                 runner.run(images[turn % len(images)])
     for kind in KINDS:
-        figures = {
-            # The first two turns warm up.
-            f"{head}, {runners[kind, head].bytes / 1e6:.2f} MB": {
-                what: statistics.median(values[2:]) for what, values in runners[kind, head].milliseconds.items()
-            }
-            for head in HEADS
-        }
-        show(f"SegNet, width 0.25, 1x360x480, {kind}, {threads} threads", figures, "ms")
+        title, ours = f"SegNet, width 0.25, 1x360x480, {kind}", {head: runners[kind, head] for head in HEADS}
+        # The first two turns warm up.
+        milliseconds = {head: {what: of[2:] for what, of in it.milliseconds.items()} for head, it in ours.items()}
+        show(f"{title}, {threads} threads", beside_first(milliseconds), "ms")
+        megabytes = {head: {"arena": [it.arena / 1e6], "output": [it.output / 1e6]} for head, it in ours.items()}
+        show(title, beside_first(megabytes), "MB")
 
 
 if __name__ == "__main__":

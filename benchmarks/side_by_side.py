@@ -9,7 +9,7 @@ import os
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -148,6 +148,20 @@ class _Worker:
                 return figures
         self._errors.seek(0)
         raise SystemExit(f"{self.name} failed:\n{self._errors.read()[-2000:]}")
+
+
+def beside_first(values: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, dict[str, Figure]]:
+    """Figures of what took turns in one process: by contender and quantity, the values of all turns in their order."""
+    first = next(iter(values.values()))
+    return {
+        name: {
+            key: Figure(
+                statistics.median(found), statistics.median(b / a for a, b in zip(first[key], found, strict=True))
+            )
+            for key, found in quantities.items()
+        }
+        for name, quantities in values.items()
+    }
 
 
 def show(title: str, figures: Mapping[str, Mapping[str, Figure]], unit: str) -> None:

@@ -86,7 +86,7 @@ def export_through_gate(
         progress: shows how far the comparison is.
 
     Raises:
-        InputError: something is at `path` already, or its folder does not exist.
+        InputError: something is at `path` already, its folder does not exist, or the disk is full.
         ParityError: too many labels differ. Nothing is at `path` then.
     """
     path = Path(path)
@@ -95,8 +95,11 @@ def export_through_gate(
     if not path.parent.is_dir():
         raise InputError(f"{path.parent} is not a folder; {path.name} was to be written there.")
     with _partial_path(path) as partial:
-        with _quiet_tensorflow():
-            write(partial)
+        try:
+            with _quiet_tensorflow():
+                write(partial)
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
         exported = open_exported(partial)
         agreement, difference = compare(reference, exported, images, progress)
         report = ParityReport(

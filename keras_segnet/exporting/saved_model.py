@@ -85,7 +85,11 @@ def _write(model: keras.Model, path: Path) -> None:
         name: archive.predict.get_concrete_function(tf.TensorSpec(shape, dtype, name="image"))
         for name, dtype in (("serving_default", tf.float32), ("serving_uint8", tf.uint8))
     }
-    tf.saved_model.save(archive, str(path), signatures=signatures)
+    try:
+        tf.saved_model.save(archive, str(path), signatures=signatures)
+    except tf.errors.OpError as error:
+        # TensorFlow's own kind of error where a file cannot be written: "...PATH; File too large [Op:SaveV2]".
+        raise OSError(error.message.rpartition("; ")[2].partition(" [Op")[0]) from error
 
 
 def _list_ops(path: Path) -> dict[str, int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_segnet.exporting.deconvolution import with_small_strides
 from keras_segnet.exporting.heads import without_softmax
 from keras_segnet.layers import portable_indices
 
@@ -29,10 +30,11 @@ def trace(
     """
     import tensorflow as tf
 
-    network = without_softmax(model)
+    original = without_softmax(model)
+    network = with_small_strides(original)
     # As constants, so that converters fold batch normalisation into the convolutions.
     weights = [[tf.constant(variable.numpy()) for variable in variables]
-               for variables in (network.trainable_variables, network.non_trainable_variables)]  # fmt: skip
+               for variables in (original.trainable_variables, original.non_trainable_variables)]  # fmt: skip
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")], autograph=False)
     def predict(image: Any) -> Any:

@@ -13,6 +13,8 @@ and is trained ("learnt deconvolution" in the paper's tables). Parameters are th
 (Table 6 of the SegNet paper: 539 MB.) One thing differs: the original pads the image by 100 pixels at conv1_1 so that
 fc6 has enough to see, and crops the scores by offsets. Here all convolutions have padding "same" and each map is cut to
 the size of what it is added to, which needs no offsets, suits any size and saves the arithmetic on the padding.
+
+Exported files hold the deconvolutions of strides above 2 as convolutions; see `keras_segnet.exporting.deconvolution`.
 """
 
 from __future__ import annotations

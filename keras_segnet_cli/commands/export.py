@@ -87,6 +87,8 @@ def export(
     if data is None:
         say("No --data is given; comparing on drawn streets.")
     keras_model = load_keras_model(model)
+    if format is not Format.saved_model and size is None and None in keras_model.input_shape[1:3]:
+        raise InputError(f"{model} takes images of any size; a file of --format {format.value} needs one --input-size.")
     options: dict[str, Any] = {}
     if format is not Format.saved_model:
         options |= {"head": head, "input_size": size}

@@ -206,10 +206,23 @@ def test_export_options_that_do_not_go_together(
     assert not output.exists()
 
 
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_export_of_a_model_of_any_size_without_one(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from keras_segnet import build_segnet_basic
+
+    build_segnet_basic(3, (None, None, 3), width=0.05).save(tmp_path / "any.keras")
+    output = tmp_path / f"out.{kind}"
+    assert run(["export", str(tmp_path / "any.keras"), "--format", kind, "--output", str(output)]) == 2
+    line = one_line(capsys)
+    assert "takes images of any size" in line and "--input-size" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["any.keras"]
+
+
 def test_calibration_on_another_set_of_classes(
     trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-
     from keras_segnet import build_segnet_basic
 
     build_segnet_basic(3, (24, 32, 3), width=0.05).save(tmp_path / "three.keras")

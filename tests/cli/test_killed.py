@@ -110,6 +110,16 @@ def test_a_full_disk(data: Path, unbroken: Path, tmp_path: Path) -> None:
     assert_same_run(output, unbroken)
 
 
+@pytest.mark.parametrize("kind", ["tflite", "onnx", "saved_model"])
+def test_an_export_onto_a_full_disk(kind: str, unbroken: Path, tmp_path: Path) -> None:
+    output = tmp_path / f"out.{kind}"
+    arguments = ["export", str(unbroken / "model.keras"), "--format", kind, "--output", str(output)]
+    status, said = ends(arguments, tmp_path / "said", forked.fill_disk, 2000)
+    assert status == 2
+    assert said[-1] == f"keras-segnet: {output} cannot be written: File too large."
+    assert files(tmp_path) == {"said"}
+
+
 def test_a_loss_that_is_no_number(data: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
     status, said = ends(command(data, output), tmp_path / "said", forked.lose_the_loss, 2, 1)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_networks import small
 
 from keras_segnet import build_segnet, build_segnet_basic
 from keras_segnet.errors import InputError
@@ -43,6 +44,15 @@ def test_the_gpu_takes_our_files_whole_and_computes_the_same(build, precision, h
     assert report.label_agreement >= 0.999
     if head != "class_map":
         assert report.largest_difference < 1e-3
+
+
+@pytest.mark.parametrize("network", ["fcn_32s", "fcn_16s", "fcn_8s"])
+def test_the_gpu_computes_the_large_strides_of_fcn(network, device, tmp_path):
+    keras.utils.set_random_seed(0)
+    to_tflite(small(network, input_shape=(*SIZE, 3)), tmp_path / "model.tflite")
+    report = check_gpu(tmp_path / "model.tflite", np.stack(street_images(SIZE, 2)), device)
+    assert report.fully_accelerated
+    assert report.label_agreement >= 0.999 and report.largest_difference < 1e-3
 
 
 def refused_model(path):

@@ -12,13 +12,17 @@ from keras import layers
 from small_networks import NETWORKS, RECEPTIVE_FIELDS, STEPS, small
 
 from keras_segnet.data import street_scenes
-from keras_segnet.exporting import to_tflite
+from keras_segnet.exporting import tflite, to_onnx, to_tflite
+from keras_segnet.exporting.heads import without_softmax
+from keras_segnet.inference.segmenter import TFLiteSegmenter
 from keras_segnet.layers import LocalResponseNormalization
 from keras_segnet.losses import WeightedCrossentropy
 from keras_segnet.models import build
 from keras_segnet.models.registry import summarize_network
 
 ODD, EVEN = (29, 37), (24, 32)
+EXPORTED_ON = 4
+"""Images that precisions are calibrated and compared on."""
 
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
@@ -162,10 +166,38 @@ def test_its_file_gives_equal_outputs(model, tmp_path):
     np.testing.assert_array_equal(run(keras.models.load_model(tmp_path / "model.keras"), image), run(model, image))
 
 
+@pytest.fixture(scope="module")
+def logits(model):
+    """What comes before softmax, where no rounding hides behind a probability of 1, on the images of the exports."""
+    return without_softmax(model).predict(random_image(*ODD, batch=EXPORTED_ON).astype("float32"), verbose=0)
+
+
+def explained(expected, found):
+    """Share of what varies in each map of logits that another has too: 1 is the same, 0 no better than a constant."""
+    within = ((expected - expected.mean(axis=(0, 1, 2))) ** 2).sum(axis=(0, 1, 2))
+    return 1 - ((expected - found) ** 2).sum(axis=(0, 1, 2)) / within
+
+
 def test_its_tflite_file_holds_builtin_ops_and_passes_the_gate(model, tmp_path):
     report = to_tflite(model, tmp_path / "model.tflite", images=random_image(*ODD, batch=2))
     assert report.label_agreement >= 0.999 and report.largest_difference < 1e-3
     assert not any(name.startswith("Flex") or name == "CUSTOM" for name in report.ops)
+
+
+@pytest.mark.parametrize(("precision", "least"), [("float16", 0.98), ("int8", 0.8)])
+def test_its_smaller_tflite_files_give_its_logits(model, logits, precision, least, tmp_path, monkeypatch):
+    """Of random weights, rounding decides too many labels for the gate, so the logits themselves are compared."""
+    monkeypatch.setitem(tflite.LEAST_AGREEMENT, precision, 0)
+    images, path = random_image(*ODD, batch=EXPORTED_ON), tmp_path / "model.tflite"
+    report = to_tflite(model, path, precision=precision, head="logits", representative_data=images, images=images[:1])
+    file = TFLiteSegmenter(path, num_threads=1)
+    assert explained(logits, file.infer(file.to_input(images))).min() > least
+    assert not any(name.startswith("Flex") or name == "CUSTOM" for name in report.ops)
+
+
+def test_its_onnx_file_passes_the_gate(model, tmp_path):
+    report = to_onnx(model, tmp_path / "model.onnx", images=random_image(*ODD, batch=2))
+    assert report.label_agreement >= 0.999 and report.largest_difference < 1e-3
 
 
 # How it learns.

@@ -1,0 +1,31 @@
+"""Transposed convolutions of large strides, which exported files hold as convolutions."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_segnet.exporting import to_tflite
+from keras_segnet.exporting.deconvolution import ShuffledDeconvolution
+from keras_segnet.models import build
+
+
+@pytest.mark.parametrize(("kernel_size", "stride"), [(4, 2), (8, 2), (3, 3), (7, 3), (8, 4), (16, 8), (64, 32)])
+@pytest.mark.parametrize("use_bias", [False, True])
+def test_a_shuffled_deconvolution_is_the_transposed_convolution(kernel_size, stride, use_bias):
+    keras.utils.set_random_seed(0)
+    options = {"padding": "same", "use_bias": use_bias, "bias_initializer": "normal", "activation": "tanh"}
+    honest = keras.layers.Conv2DTranspose(2, kernel_size, stride, **options)
+    shuffled = ShuffledDeconvolution.from_config(honest.get_config())
+    x = np.random.default_rng(0).normal(size=(2, 4, 3, 5)).astype("float32")
+    expected = honest(x)
+    shuffled.build(x.shape)
+    shuffled.set_weights(honest.get_weights())
+    np.testing.assert_allclose(shuffled(x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("network", "kept"), [("fcn_32s", 0), ("fcn_16s", 1), ("fcn_8s", 2)])
+def test_strides_of_two_alone_stay_transposed_in_a_file(network, kept, tmp_path):
+    report = to_tflite(build(network, 4, (29, 37, 3), width=0.03), tmp_path / "model.tflite")
+    assert report.ops.get("TRANSPOSE_CONV", 0) == kept
+    assert report.ops["DEPTH_TO_SPACE"] == 1
+    assert report.largest_difference < 1e-4
