@@ -40,14 +40,19 @@ class ShuffledDeconvolution(keras.layers.Conv2DTranspose):
 def with_small_strides(model: keras.Model) -> keras.Model:
     """The network with its transposed convolutions of large strides shuffled: `model` itself if it has none.
 
-    The weights of the new one are not those of `model`, but have their order and shapes.
+    The weights of the new one are not those of `model`, but have their order and shapes. Transposed convolutions that
+    no network here has (strides, kernels or padding of another kind) stay as they are.
     """
 
-    def is_large(layer: keras.Layer) -> bool:
-        return isinstance(layer, keras.layers.Conv2DTranspose) and max(layer.strides) > LARGEST_STRIDE
-
     def clone(layer: keras.Layer) -> keras.Layer:
-        kind = ShuffledDeconvolution if is_large(layer) else type(layer)
+        kind = ShuffledDeconvolution if _can_be_shuffled(layer) else type(layer)
         return kind.from_config(layer.get_config())
 
-    return keras.models.clone_model(model, clone_function=clone) if any(map(is_large, model.layers)) else model
+    return keras.models.clone_model(model, clone_function=clone) if any(map(_can_be_shuffled, model.layers)) else model
+
+
+def _can_be_shuffled(layer: keras.Layer) -> bool:
+    if type(layer) is not keras.layers.Conv2DTranspose or max(layer.strides) <= LARGEST_STRIDE:
+        return False
+    is_square = len(set(layer.strides)) == len(set(layer.kernel_size)) == 1 and layer.kernel_size[0] >= layer.strides[0]
+    return is_square and layer.padding == "same" and layer.output_padding is None and set(layer.dilation_rate) == {1}

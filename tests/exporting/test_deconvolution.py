@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_segnet.exporting import to_tflite
-from keras_segnet.exporting.deconvolution import ShuffledDeconvolution
+from keras_segnet.exporting.deconvolution import ShuffledDeconvolution, with_small_strides
 from keras_segnet.models import build
 
 
@@ -29,3 +29,21 @@ def test_strides_of_two_alone_stay_transposed_in_a_file(network, kept, tmp_path)
     assert report.ops.get("TRANSPOSE_CONV", 0) == kept
     assert report.ops["DEPTH_TO_SPACE"] == 1
     assert report.largest_difference < 1e-4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": "valid"},
+        {"kernel_size": (8, 10)},
+        {"strides": (4, 3)},
+        {"kernel_size": 3},
+        {"output_padding": 1},
+        {"strides": 2},
+    ],
+)
+def test_transposed_convolutions_of_another_kind_stay_as_they_are(options):
+    image = keras.Input((5, 6, 3))
+    settings = {"kernel_size": 8, "strides": 4, "padding": "same", **options}
+    model = keras.Model(image, keras.layers.Conv2DTranspose(2, **settings)(image))
+    assert with_small_strides(model) is model
