@@ -173,9 +173,9 @@ def logits(model):
 
 
 def explained(expected, found):
-    """Share of what varies in each map of logits that another has too: 1 is the same, 0 no better than a constant."""
-    within = ((expected - expected.mean(axis=(0, 1, 2))) ** 2).sum(axis=(0, 1, 2))
-    return 1 - ((expected - found) ** 2).sum(axis=(0, 1, 2)) / within
+    """Share of what varies in maps of logits that others have too: 1 is the same, 0 no better than a constant each."""
+    within = ((expected - expected.mean(axis=(0, 1, 2))) ** 2).sum()
+    return 1 - ((expected - found) ** 2).sum() / within
 
 
 def test_its_tflite_file_holds_builtin_ops_and_passes_the_gate(model, tmp_path):
@@ -184,14 +184,14 @@ def test_its_tflite_file_holds_builtin_ops_and_passes_the_gate(model, tmp_path):
     assert not any(name.startswith("Flex") or name == "CUSTOM" for name in report.ops)
 
 
-@pytest.mark.parametrize(("precision", "least"), [("float16", 0.98), ("int8", 0.8)])
+@pytest.mark.parametrize(("precision", "least"), [("float16", 0.98), ("int8", 0.85)])
 def test_its_smaller_tflite_files_give_its_logits(model, logits, precision, least, tmp_path, monkeypatch):
     """Of random weights, rounding decides too many labels for the gate, so the logits themselves are compared."""
     monkeypatch.setitem(tflite.LEAST_AGREEMENT, precision, 0)
     images, path = random_image(*ODD, batch=EXPORTED_ON), tmp_path / "model.tflite"
     report = to_tflite(model, path, precision=precision, head="logits", representative_data=images, images=images[:1])
     file = TFLiteSegmenter(path, num_threads=1)
-    assert explained(logits, file.infer(file.to_input(images))).min() > least
+    assert explained(logits, file.infer(file.to_input(images))) > least
     assert not any(name.startswith("Flex") or name == "CUSTOM" for name in report.ops)
 
 
