@@ -81,16 +81,13 @@ def test_weights_that_the_package_has_not_are_refused_with_those_that_it_has(pac
 
 
 @pytest.mark.parametrize(("name", "data"), TRAINED)
-def test_every_trained_network_tells_road_from_sky_on_a_drawn_street(name, data):
+def test_every_trained_network_knows_more_of_drawn_streets_than_chance(name, data):
     """Figures on real images are in docs/weights/; this shows that the weights arrive where they belong."""
     segmenter = load_segmenter(name)
     assert segmenter.input_size == (360, 480)
-    sky, road = 0, 3
-    for example in street_scenes(count=2, size=(360, 480)):
-        label = segmenter.label(example.image)
-        top, bottom = label[:60], label[-60:]
-        assert (top == sky).mean() > (bottom == sky).mean() + 0.3
-        assert (bottom == road).mean() > (top == road).mean() + 0.3
+    examples = list(street_scenes(count=2, size=(360, 480)))
+    right = [(segmenter.label(e.image) == e.label)[e.label != 255].mean() for e in examples]
+    assert min(right) > 0.35  # Initial weights have 2 to 9 % of them right.
 
 
 @pytest.mark.parametrize(("name", "data"), TRAINED)
