@@ -115,6 +115,8 @@ class TFLiteSegmenter(Segmenter):
             if len(taken) != 4 or taken[3] != 3 or taken[0] != 1:
                 raise ValueError(f"it takes {taken}, not (1, height, width, 3)")
             self.head = contents.get("head", "probabilities")
+            if len(shape) != (3 if self.head == "class_map" else 4) or shape[:3] != taken[:3]:
+                raise ValueError(f"it takes {taken} and gives {shape}, not a score for each class of each pixel")
             self.num_classes = int(contents["classes"]) if self.head == "class_map" else shape[3]
         except Exception as error:  # The interpreter and the reader of the file raise errors of many kinds.
             raise InputError(f"{path} cannot be read as a .tflite file of a segmentation network: {error}") from error

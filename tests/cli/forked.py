@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import resource
@@ -35,7 +36,8 @@ def start(arguments: list[str], output: Path, before: Callable[..., None] | None
 
 
 def _run(arguments: list[str], output: Path, before: Callable[..., None] | None, values: tuple[object, ...]) -> None:
-    models.NETWORKS["tiny"] = build_tiny
+    models.NETWORKS["tiny"] = functools.partial(build_tiny, dropout=0.2)
+    models.NETWORKS["tiny_without_dropout"] = functools.partial(build_tiny, dropout=0.0)
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -46,13 +48,13 @@ def _run(arguments: list[str], output: Path, before: Callable[..., None] | None,
     sys.exit(run(arguments))
 
 
-def build_tiny(num_classes: int, input_shape: tuple[int, int, int], *, width: float) -> keras.Model:
-    """One stage of a SegNet, with dropout: all that has a state, and quick to trace."""
+def build_tiny(num_classes: int, input_shape: tuple[int, int, int], *, width: float, dropout: float) -> keras.Model:
+    """One stage of a SegNet: with dropout it has all that has a state. Quick to trace."""
     image = blocks.image_input(input_shape)
     x = blocks.normalize_colours(image, "imagenet")
     before_pooling = blocks.convolution(x, blocks.scaled(8, width), 3, "conv1")
     x, indices = MaxPoolingWithArgmax2D(name="pool1")(before_pooling)
-    x = layers.Dropout(0.2, name="drop1")(x)
+    x = layers.Dropout(dropout, name="drop1")(x)
     x = blocks.convolution(x, blocks.scaled(8, width), 3, "conv2")
     x = MaxUnpooling2D(name="upsample1")(x, indices, like=before_pooling)
     return keras.Model(image, blocks.classifier(x, num_classes, 3, "conv_classifier", "softmax"), name="tiny")
@@ -92,6 +94,14 @@ def die_within_write(path: Path) -> None:
 def fill_disk(most_bytes: int) -> None:
     """Makes writing fail in every file beyond some bytes, as on a full disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
+
+def make_two_devices() -> None:
+    """Lets TensorFlow see two devices in the processor."""
+    import tensorflow as tf
+
+    (processor,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
 def press_ctrl_c(moment: str) -> None:

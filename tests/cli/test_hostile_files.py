@@ -10,12 +10,15 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
+import flatbuffers
 import keras
 import mutations
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from keras_segnet import build_segnet_basic
 from keras_segnet.data import Classes, FileDataset, folder
@@ -240,6 +243,38 @@ def test_damaged_tflite_files(tflite_file: bytes, tmp_path: Path) -> None:
     lines = outcomes(tmp_path / "model.tflite", [tflite_file, *damage(tflite_file, 14, first=100)], label_something)
     assert lines[0] is None
     assert sum(line is not None for line in lines) > 5
+
+
+def rewired(tflite_file: bytes, options: type, change: Callable[[Any, Any], None]) -> bytes:
+    """A whole flatbuffer with one op, of these options, changed: `change(subgraph, op)`."""
+    file = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(tflite_file, 0))
+    (subgraph,) = file.subgraphs
+    change(subgraph, next(op for op in subgraph.operators if isinstance(op.builtinOptions, options)))
+    builder = flatbuffers.Builder(len(tflite_file))
+    builder.Finish(file.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def test_a_tflite_file_that_ends_its_process(tflite_file: bytes, tmp_path: Path) -> None:
+    """Its input is a constant, which lies where nothing can be written; LiteRT 2.1 writes all the same."""
+
+    def take_weights(subgraph: Any, op: Any) -> None:
+        subgraph.inputs = [op.inputs[1]]
+
+    path = tmp_path / "model.tflite"
+    path.write_bytes(rewired(tflite_file, schema.Conv2DOptionsT, take_weights))
+    with pytest.raises(InputError, match=r"model\.tflite cannot be read as a .tflite file: LiteRT ends with SIG"):
+        load_segmenter(path)
+
+
+def test_a_tflite_file_that_gives_something_else(tflite_file: bytes, tmp_path: Path) -> None:
+    def give_weights(subgraph: Any, op: Any) -> None:
+        subgraph.outputs = [op.inputs[1]]
+
+    path = tmp_path / "model.tflite"
+    path.write_bytes(rewired(tflite_file, schema.Conv2DOptionsT, give_weights))
+    with pytest.raises(InputError, match=r"model\.tflite .* not a score for each class of each pixel"):
+        load_segmenter(path)
 
 
 def test_hostile_files_on_the_command_line(
