@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import multiprocessing
 import os
 import resource
@@ -13,12 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
-from keras import layers
+import tiny_network
 
-from keras_segnet import models
-from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
-from keras_segnet.models import blocks
 from keras_segnet_cli.main import run
 from keras_segnet_cli.training_progress import TrainingProgress
 
@@ -36,8 +31,7 @@ def start(arguments: list[str], output: Path, before: Callable[..., None] | None
 
 
 def _run(arguments: list[str], output: Path, before: Callable[..., None] | None, values: tuple[object, ...]) -> None:
-    models.NETWORKS["tiny"] = functools.partial(build_tiny, dropout=0.2)
-    models.NETWORKS["tiny_without_dropout"] = functools.partial(build_tiny, dropout=0.0)
+    tiny_network.register()
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -46,18 +40,6 @@ def _run(arguments: list[str], output: Path, before: Callable[..., None] | None,
     if before is not None:
         before(*values)
     sys.exit(run(arguments))
-
-
-def build_tiny(num_classes: int, input_shape: tuple[int, int, int], *, width: float, dropout: float) -> keras.Model:
-    """One stage of a SegNet: with dropout it has all that has a state. Quick to trace."""
-    image = blocks.image_input(input_shape)
-    x = blocks.normalize_colours(image, "imagenet")
-    before_pooling = blocks.convolution(x, blocks.scaled(8, width), 3, "conv1")
-    x, indices = MaxPoolingWithArgmax2D(name="pool1")(before_pooling)
-    x = layers.Dropout(dropout, name="drop1")(x)
-    x = blocks.convolution(x, blocks.scaled(8, width), 3, "conv2")
-    x = MaxUnpooling2D(name="upsample1")(x, indices, like=before_pooling)
-    return keras.Model(image, blocks.classifier(x, num_classes, 3, "conv_classifier", "softmax"), name="tiny")
 
 
 # What a process can be told to do before it starts.
