@@ -3,6 +3,8 @@
 #   make test   run the tests
 # and a third tests the other backends, in environments without TensorFlow:
 #   make test-backends
+# and a fourth opens exported files with MediaPipe, in its own environment:
+#   make test-clients
 
 # The first Python found that the pinned packages support; `make PYTHON=/path/to/python demo` chooses another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -12,13 +14,13 @@ NO_PYTHON = No Python from 3.11 to 3.13 was found; install one, or say make PYTH
 VENV = .venv
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-backends benchmark-environments software-gpu lint types environment clean
+.PHONY: demo test test-backends test-clients benchmark-environments software-gpu lint types environment clean
 
 demo: $(READY)
 	$(VENV)/bin/keras-segnet demo
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest --ignore tests/backends -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest --ignore tests/backends --ignore tests/clients -n 2 --dist loadfile
 
 # Each backend writes models and what they answer, then each reads those of all.
 EXCHANGE = build/exchange
@@ -31,6 +33,12 @@ test-backends: $(READY) .venv-jax/.ready .venv-torch/.ready
 		tests/backends/test_networks.py::test_two_runs_from_one_seed_give_bit_equal_weights
 	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/backends
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest tests/backends
+
+FILES_FOR_CLIENTS = build/clients
+test-clients: $(READY) .venv-mediapipe/.ready
+	rm -rf $(FILES_FOR_CLIENTS)
+	PYTHONPATH=tests KERAS_BACKEND=tensorflow $(VENV)/bin/python tests/clients/write_files.py $(FILES_FOR_CLIENTS)
+	.venv-mediapipe/bin/python -m pytest tests/clients
 
 # For benchmarks/; tensorflow-addons runs in Python 3.11 at most.
 ADDONS_PYTHON ?= $(shell for p in python3.11 python3.10 python3.9 python3; do \
@@ -83,4 +91,4 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-jax .venv-torch .venv-addons build *.egg-info
+	rm -rf $(VENV) .venv-jax .venv-torch .venv-addons .venv-mediapipe build *.egg-info

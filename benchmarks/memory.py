@@ -16,7 +16,7 @@ CONTENDERS = [
 
 
 def main(
-    rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is started.")] = 3,
     batch: Annotated[int, typer.Option(min=1, help="Images a prediction.")] = 8,
     width: Annotated[float, typer.Option(help="Factor on the channels.")] = 0.5,
 ) -> None:

@@ -39,8 +39,8 @@ def contenders_for(backend: str, precision: str) -> list[Contender]:
 
 
 def main(
-    rounds: Annotated[int, typer.Option(min=1, help="How often each implementation has its turn.")] = 3,
-    repeats: Annotated[int, typer.Option(min=1, help="Calls a turn.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each implementation is started.")] = 3,
+    repeats: Annotated[int, typer.Option(min=1, help="Calls of each, in turn, after two to warm up.")] = 3,
     batch: Annotated[int, typer.Option(min=1, help="Images a call.")] = 1,
     network: Annotated[list[str] | None, typer.Option(help="Which; may be given again.")] = None,
     backend: Annotated[str, typer.Option(help="Of Keras: tensorflow, or jax as on a GPU.")] = "tensorflow",
@@ -52,11 +52,11 @@ def main(
     for name in network or ["segnet_basic", "segnet"]:
         task = {"task": "network", "network": name, "size": (360, 480), "batch": batch, "repeats": repeats}
         figures = measure(contenders, task, rounds)
-        multiply_adds = max(values.pop("multiply-adds", 0) for values in figures.values())
+        multiply_adds = max(found.pop("multiply-adds").median for found in figures.values() if "multiply-adds" in found)
         show(f"{name}, {batch}x360x480, {precision}", figures, "ms")
-        for contender, values in figures.items():
+        for contender, found in figures.items():
             # Two operations each, and a step goes through the network once forward and twice, in effect, backward.
-            reached = 6 * multiply_adds / (values["train step"] * 1e-3) / 1e12
+            reached = 6 * multiply_adds / (found["train step"].median * 1e-3) / 1e12
             share = f", {100 * reached / peak:.1f} % of {peak:g}" if peak else ""
             console.print(f"{contender}: training at {reached:.2f} TFLOP/s{share}")
 

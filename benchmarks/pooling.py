@@ -28,8 +28,8 @@ TASKS = [
 
 
 def main(
-    rounds: Annotated[int, typer.Option(min=1, help="How often each implementation has its turn.")] = 5,
-    repeats: Annotated[int, typer.Option(min=1, help="Calls a turn.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each implementation is started.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Calls of each, in turn, after two to warm up.")] = 10,
 ) -> None:
     """Prints medians of forward, and of forward and backward, and their ratios to ours."""
     contenders = available(CONTENDERS)

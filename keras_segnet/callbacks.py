@@ -1,5 +1,5 @@
 """Callbacks for `model.fit`."""
 
-from keras_segnet.training.callbacks import MedianFrequencyBalancing
+from keras_segnet.training.callbacks import BatchNormRecalibration, MedianFrequencyBalancing, WeightAveraging
 
-__all__ = ["MedianFrequencyBalancing"]
+__all__ = ["BatchNormRecalibration", "MedianFrequencyBalancing", "WeightAveraging"]

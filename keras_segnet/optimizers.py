@@ -1,5 +1,5 @@
-"""Optimisers that `model.compile` takes."""
+"""Optimisers for `model.compile`."""
 
-from keras_segnet.training.optimizers import ConvolutionMuon
+from keras_segnet.training.optimizers import CaffeSGD, ConvolutionMuon
 
-__all__ = ["ConvolutionMuon"]
+__all__ = ["CaffeSGD", "ConvolutionMuon"]

@@ -9,10 +9,13 @@ from typing import Annotated
 import typer
 
 from keras_segnet_cli import screen
+from keras_segnet_cli.commands import data
+from keras_segnet_cli.commands.benchmark import benchmark
 from keras_segnet_cli.commands.check_gpu import check_gpu
 from keras_segnet_cli.commands.demo import demo
 from keras_segnet_cli.commands.evaluate import evaluate
 from keras_segnet_cli.commands.export import export
+from keras_segnet_cli.commands.models import models
 from keras_segnet_cli.commands.predict import predict
 from keras_segnet_cli.commands.train import train
 from keras_segnet_cli.screen import say
@@ -83,5 +86,6 @@ def common(
     """SegNet: from labelled images to a proven file for edge devices."""
 
 
-for command in (train, evaluate, export, check_gpu, predict, demo):
+for command in (train, evaluate, export, check_gpu, benchmark, predict, models, demo):
     app.command(command.__name__.replace("_", "-"))(command)
+app.add_typer(data.app, name="data")

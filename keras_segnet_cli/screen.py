@@ -109,3 +109,43 @@ def precisions_table(title: str, scores: Mapping[str, Any]) -> Table:
         figures = (score.global_accuracy, score.class_average_accuracy, score.mean_iou)
         table.add_row(name, *(f"{100 * figure:.2f}" for figure in figures))
     return table
+
+
+def networks_table(headings: Iterable[str], rows: Iterable[tuple[Iterable[str], Iterable[str]]]) -> Table:
+    """What is said of each network, one line below the other, and its figures, a column each."""
+    table = Table("network", show_lines=True)
+    for heading in headings:
+        table.add_column(heading.replace(" ", "\n"), justify="right")
+    for texts, figures in rows:
+        table.add_row("\n".join(texts), *figures)
+    return table
+
+
+def benchmarks_table(title: str, benchmarks: Iterable[Any]) -> Table:
+    """What `keras_segnet.benchmarking.Benchmark`s say, one a row."""
+    table = Table("file", title=title, title_justify="left")
+    for heading in ("precision", "head", "image", "median, ms", "p95, ms", "memory, MB", "arena, MB", "size, MB"):
+        table.add_column(heading, justify="right")
+    for found in benchmarks:
+        table.add_row(
+            str(found.path),
+            found.precision or "-",
+            found.head,
+            "{}x{}".format(*found.input_size),
+            f"{1e3 * found.median:.1f}",
+            f"{1e3 * found.p95:.1f}",
+            f"{found.memory / 1e6:.1f}",
+            "-" if found.arena is None else f"{found.arena / 1e6:.2f}",
+            f"{found.size / 1e6:.2f}",
+        )
+    return table
+
+
+def profile_table(title: str, ops: Iterable[Any]) -> Table:
+    """What `keras_segnet.benchmarking.OpTime`s say, one a row."""
+    table = Table("op", title=title, title_justify="left")
+    for heading in ("count", "ms", "share, %"):
+        table.add_column(heading, justify="right")
+    for kind in ops:
+        table.add_row(kind.op, str(kind.count), f"{1e3 * kind.seconds:.3f}", f"{100 * kind.share:.1f}")
+    return table

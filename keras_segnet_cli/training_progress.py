@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -39,7 +40,7 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
         if self.display is not None:
-            self.display.update(self.task, description="Validating", completed=self.steps)
+            self.display.update(self.task, description="Validating", total=self.steps, completed=self.steps)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.close()
@@ -51,6 +52,13 @@ class TrainingProgress(keras.callbacks.Callback):
             f"class average {100 * values['val_class_average_accuracy']:.1f} %, "
             f"mean IoU {100 * values['val_mean_iou']:.1f} %  ({time.monotonic() - self.started:.0f} s)"
         )
+
+    def progress(self, items: Iterable[Any], total: int, description: str) -> Iterator[Any]:
+        """Shows how far a pass is that is made within an epoch; see `keras_segnet.data.statistics.Progress`."""
+        for done, item in enumerate(items):
+            if self.display is not None:
+                self.display.update(self.task, description=description, total=total, completed=done)
+            yield item
 
     def close(self) -> None:
         """Takes the bar off the screen."""

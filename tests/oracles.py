@@ -76,3 +76,14 @@ def gather(values, positions):
         for place in np.ndindex(positions.shape[1:]):
             result[(n, *place)] = flat[positions[(n, *place)]]
     return result
+
+
+def interpolate(x, factor, size):
+    """Bilinear interpolation where element i lies at factor * i, one axis after the other by np.interp.
+
+    That also holds the last value behind the last element.
+    """
+    for axis, count in enumerate(size, start=1):
+        places, known = np.arange(count), factor * np.arange(x.shape[axis])
+        x = np.apply_along_axis(lambda line, places=places, known=known: np.interp(places, known, line), axis, x)
+    return x

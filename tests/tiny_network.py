@@ -12,8 +12,8 @@ from keras_segnet.models import blocks
 
 def register():
     """Gives the registry two networks more: `tiny`, which has all that has a state, and `tiny_without_dropout`."""
-    models.NETWORKS["tiny"] = functools.partial(build, dropout=0.2)
-    models.NETWORKS["tiny_without_dropout"] = functools.partial(build, dropout=0.0)
+    for name, dropout in (("tiny", 0.2), ("tiny_without_dropout", 0.0)):
+        models.NETWORKS[name] = models.Network(name, functools.partial(build, dropout=dropout), "one stage", "tests")
 
 
 def build(num_classes, input_shape, *, width, dropout):

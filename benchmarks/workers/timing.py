@@ -1,4 +1,4 @@
-"""What the workers share: the task from the command line, and the clock."""
+"""What the workers share: the task from the command line, the clock, and whose turn it is."""
 
 import json
 import sys
@@ -7,7 +7,14 @@ import time
 
 def task():
     """The task that the driver gives as JSON."""
+    wait_for_turn()
     return json.loads(sys.argv[1])
+
+
+def wait_for_turn():
+    """Until the driver says that the others are at rest."""
+    print("turn", flush=True)
+    sys.stdin.readline()
 
 
 def clock(function, repeats, warmup=2):
@@ -16,6 +23,7 @@ def clock(function, repeats, warmup=2):
         function()
     times = []
     for _ in range(repeats):
+        wait_for_turn()
         start = time.perf_counter()
         function()
         times.append(1e3 * (time.perf_counter() - start))
@@ -23,5 +31,5 @@ def clock(function, repeats, warmup=2):
 
 
 def answer(**figures):
-    """Prints lists of figures for the driver, which reads the last line."""
-    print(json.dumps(figures))
+    """Prints lists of figures for the driver."""
+    print(json.dumps(figures), flush=True)

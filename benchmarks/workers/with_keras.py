@@ -152,6 +152,58 @@ def memory(network, implementation, size, batch, width=1.0):
     return {"peak": [(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024]}
 
 
+def footprint(network, size, batch, training, width=1.0, precision="float32"):
+    """Megabytes that a network takes at most, its weights included, in a prediction or in training; and its size."""
+    keras.config.set_dtype_policy(precision)
+    x = np.zeros((batch, *size, 3), "float32")
+    y = np.zeros((batch, *size), "int32")
+
+    def compiled(width):
+        model = build(network, "ours", size, width)
+        optimizer = keras.optimizers.SGD(1e-3, momentum=0.9)
+        model.compile(optimizer=optimizer, loss=keras_segnet.losses.WeightedCrossentropy(11))
+        return model
+
+    def run(model):
+        if training:
+            # The second one has everything in place that the first one makes.
+            for _ in range(2):
+                model.train_on_batch(x, y)
+        else:
+            model.predict_on_batch(x)
+
+    on_gpu = keras.backend.backend() == "jax" and _jax_device().platform == "gpu"
+    if not on_gpu:
+        run(compiled(1 / 64))  # What the runtime takes by itself does not count.
+    before = 0 if on_gpu else _resident("VmRSS")
+    model = compiled(width)
+    if not on_gpu:
+        _forget_peak()
+    run(model)
+    peak = _jax_device().memory_stats()["peak_bytes_in_use"] if on_gpu else _resident("VmHWM")
+    return {"memory": [(peak - before) / 1e6], "model": [4 * model.count_params() / 1e6]}
+
+
+def _jax_device():
+    import jax
+
+    return jax.local_devices()[0]
+
+
+def _resident(which):
+    """Bytes of memory that this process holds (VmRSS) or held at most (VmHWM), as Linux has them."""
+    with open("/proc/self/status") as status:
+        return next(1024 * int(line.split()[1]) for line in status if line.startswith(f"{which}:"))
+
+
+def _forget_peak():
+    """Lets VmHWM start anew: initial weights are drawn in more memory than they need later."""
+    with open("/proc/self/clear_refs", "w") as clear_refs:
+        clear_refs.write("5")
+
+
+TASKS = {"pooling": pooling, "network": network, "memory": memory, "footprint": footprint}
+
 if __name__ == "__main__":
     given = task()
-    answer(**{"pooling": pooling, "network": network, "memory": memory}[given.pop("task")](**given))
+    answer(**TASKS[given.pop("task")](**given))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import colorsys
+import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from keras_segnet.data.images import read_image, read_label, refuse_damaged
+from keras_segnet.data.images import read_image, refuse_damaged
+from keras_segnet.data.labels import LabelCoding
 from keras_segnet.errors import InputError
 
 
@@ -33,6 +37,14 @@ class Classes:
     def ignored_or_unused(self) -> int:
         """The ignored value, or one that no label holds, for pixels that augmentation adds."""
         return 255 if self.ignored is None else self.ignored
+
+    @property
+    def coding(self) -> LabelCoding:
+        """Of label files that hold these values as they are."""
+        values = {value: value for value in range(len(self))}
+        if self.ignored is not None:
+            values[self.ignored] = self.ignored
+        return LabelCoding(values, ignored=self.ignored)
 
 
 class Example(NamedTuple):
@@ -67,48 +79,88 @@ class SegmentationDataset:
         """Reads an example and raises an `InputError` that names the file if anything about it is wrong."""
         return self[index]
 
+    def examine(self, index: int) -> tuple[Example | None, list[str]]:
+        """Reads an example, and says all that is wrong with it; if anything is, there is no example."""
+        try:
+            return self.check(index), []
+        except InputError as error:
+            return None, [str(error)]
+
 
 @dataclass(eq=False)
 class FileDataset(SegmentationDataset):
-    """A data set of image and label files."""
+    """A data set of image and label files.
+
+    Attributes:
+        name: for reports.
+        classes: what label values mean.
+        pairs: paths of an image and its label, one pair an example.
+        coding: how label files tell classes. Default: their values are the classes.
+    """
 
     name: str
     classes: Classes
     pairs: tuple[tuple[Path, Path], ...] = field(repr=False)
+    coding: LabelCoding = field(default=None, repr=False)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.coding is None:
+            self.coding = self.classes.coding
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> Example:
         image_path, label_path = self.pairs[index]
-        return Example(read_image(image_path), read_label(label_path))
+        return Example(read_image(image_path), self.coding.read(label_path))
 
     def item_name(self, index: int) -> str:
-        return self.pairs[index][0].stem
+        return self._item_names[index]
+
+    @cached_property
+    def _item_names(self) -> list[str]:
+        """The stems of the image files; where those of two folders are alike, the folders' names before them."""
+        images = [image for image, _ in self.pairs]
+        if len({image.stem for image in images}) == len(images):
+            return [image.stem for image in images]
+        common = os.path.commonpath([image.parent for image in images])
+        return ["_".join(image.relative_to(common).with_suffix("").parts) for image in images]
 
     def check(self, index: int) -> Example:
+        example, faults = self.examine(index)
+        if example is None:
+            raise InputError(faults[0])
+        return example
+
+    def examine(self, index: int) -> tuple[Example | None, list[str]]:
         image_path, label_path = self.pairs[index]
-        refuse_damaged(image_path)
-        refuse_damaged(label_path)
-        example = self[index]
+        arrays, faults = [], []
+        for path, read in ((image_path, read_image), (label_path, self.coding.read)):
+            try:
+                refuse_damaged(path)
+                arrays.append(read(path))
+            except InputError as error:
+                faults.append(str(error))
+        if faults:
+            return None, faults
+        example = Example(*arrays)
         if example.image.shape[:2] != example.label.shape:
-            raise InputError(
+            fault = (
                 f"{label_path} is {_size(example.label)} and its image {image_path} is {_size(example.image)}; "
                 "an image and its label must have one size."
             )
-        allowed = np.zeros(256, bool)
-        allowed[: len(self.classes)] = True
-        if self.classes.ignored is not None:
-            allowed[self.classes.ignored] = True
-        values = np.unique(example.label)
-        beyond = values[~allowed[values]]
-        if beyond.size:
-            ignored = "" if self.classes.ignored is None else f", or {self.classes.ignored} for ignored pixels"
-            raise InputError(
-                f"{label_path} holds the label value {beyond[0]}; allowed are 0 to {len(self.classes) - 1}{ignored}."
-            )
-        return example
+            return None, [fault]
+        return example, []
 
 
 def _size(array: np.ndarray) -> str:
     return f"{array.shape[0]}x{array.shape[1]}"
+
+
+def distinct_colours(count: int) -> tuple[tuple[int, int, int], ...]:
+    """As many colours as there are classes, told apart by hue and, in turn, by brightness."""
+    colours = []
+    for i in range(count):
+        red, green, blue = colorsys.hsv_to_rgb(i * 0.618034 % 1, 0.75, (0.95, 0.7, 0.5)[i % 3])
+        colours.append((round(255 * red), round(255 * green), round(255 * blue)))
+    return tuple(colours)

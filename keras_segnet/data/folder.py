@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import colorsys
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from keras_segnet.data.camvid import CLASSES as CAMVID
-from keras_segnet.data.dataset import Classes, FileDataset, SegmentationDataset
-from keras_segnet.data.images import EXTENSIONS, list_images, read_label, refuse_damaged, write_png
+from keras_segnet.data.class_list import ClassList, read_class_list
+from keras_segnet.data.dataset import Classes, FileDataset, SegmentationDataset, distinct_colours
+from keras_segnet.data.files import OnFault, find_images, in_threads, read_names, refuse, without_extension
+from keras_segnet.data.images import read_label, refuse_damaged, write_png
 from keras_segnet.errors import InputError
 from keras_segnet.files import read_lines
 
@@ -28,27 +31,37 @@ def folder(
     ignore_class: int | None = USUAL_IGNORED,
     fractions: tuple[float, float] = (0.15, 0.15),
     seed: int = 0,
+    on_fault: OnFault = refuse,
 ) -> FileDataset:
-    """One's own images in `images/`, and for each a label of the same name in `labels/`.
+    """One's own images in `images/`, and for each a label of the same name in `labels/`; folders in these are fine.
 
-    A label is an 8-bit grey image of its image's size, whose value is the class. Which images belong to a split is
-    written in `train.txt`, `val.txt` and `test.txt` (a name a line, with or without extension) if there is one of
-    these files; else the images are dealt out at random by `fractions` and `seed`.
+    Images are of any kind that OpenCV reads, with 8 or 16 bits, grey or RGB. A label has its image's size and is
+
+    * 8-bit grey: the value is the class;
+    * a palette image: the index is the class;
+    * RGB: the colour is the class, as `classes.csv` or `classes.json` says, see
+      `keras_segnet.data.class_list.read_class_list`.
+
+    Which images belong to a split is written in `train.txt`, `val.txt` and `test.txt` (a name a line, with or without
+    extension, as it is below `images/`) if there is one of these files; else the images are dealt out at random by
+    `fractions` and `seed`.
 
     Args:
         path: the folder.
         split: "train" (default), "val", "test", or "all" for every image.
-        num_classes: number of classes. Default: that of `class_names`, else of the lines of `classes.txt`, else what
-            the labels hold, provided that they leave out no value on the way up.
-        class_names: a name for each class. Default: the lines of `classes.txt`, else CamVid's names for 11 classes,
-            else "class 0", "class 1", ...
+        num_classes: number of classes. Default: that of `class_names`, else of `classes.csv`, `classes.json` or the
+            lines of `classes.txt`, else what the labels hold, provided that they leave out no value on the way up.
+        class_names: a name for each class. Default: those of `classes.csv`, `classes.json` or `classes.txt`, else
+            CamVid's names for 11 classes, else "class 0", "class 1", ...
         ignore_class: label value of pixels to ignore, or None. Default 255.
         fractions: shares of validation and test images where no list says. Default 0.15 each; at least one image each.
         seed: of the random split. Default 0.
+        on_fault: is told of images without a label, labels without an image and listed images that are missing.
+            Default: raises an `InputError`.
 
     Raises:
-        InputError: a folder, a label or a listed image is missing; the split is empty or not one of these; or the
-            number of classes cannot be told.
+        InputError: a folder, a label or a listed image is missing; the split is empty or not one of these; the list
+            of classes is faulty; or the number of classes cannot be told.
     """
     if split not in SPLITS:
         raise InputError(f"split must be one of {', '.join(SPLITS)}; not {split!r}.")
@@ -56,17 +69,20 @@ def folder(
     for name in ("images", "labels"):
         if not (root / name).is_dir():
             raise InputError(f"{root / name} is not a folder; {root} should hold images/ and labels/.")
-    images = {file.stem: file for file in list_images(root / "images")}
-    labels = {file.stem: file for file in list_images(root / "labels")}
-    without = sorted(set(images) - set(labels))
-    if without:
-        raise InputError(
-            f"{images[without[0]]} has no label; one named {without[0]}.png is expected in {root / 'labels'}."
-        )
-
-    names = sorted(images) if split == "all" else _split_names(root, split, sorted(images), fractions, seed)
-    classes = _classes(root, num_classes, class_names, ignore_class, [labels[name] for name in sorted(images)])
-    return FileDataset(f"{root.name} {split}", classes, tuple((images[name], labels[name]) for name in names))
+    images = find_images(root / "images", on_fault)
+    labels = find_images(root / "labels", on_fault)
+    if split != "all" and any((root / f"{name}.txt").is_file() for name in SPLITS):
+        names = _listed(root, split, images, labels, on_fault)
+    else:
+        parts = {"all": sorted(images)} if split == "all" else _deal_out(root, sorted(images), fractions, seed)
+        for name in sorted(images.keys() - labels.keys()):
+            on_fault(f"{images[name]} has no label; one named {name}.png is expected in {root / 'labels'}.")
+        for name in sorted(labels.keys() - images.keys()):
+            on_fault(f"{labels[name]} has no image; one of the name {name} is expected in {root / 'images'}.")
+        names = [name for name in parts[split] if name in labels]
+    found = _classes(root, num_classes, class_names, ignore_class, sorted(labels.values()), on_fault)
+    pairs = tuple((images[name], labels[name]) for name in names)
+    return FileDataset(f"{root.name} {split}", found.classes, pairs, found.coding)
 
 
 def write_folder(path: str | os.PathLike[str], splits: Mapping[str, SegmentationDataset]) -> None:
@@ -94,20 +110,27 @@ def write_folder(path: str | os.PathLike[str], splits: Mapping[str, Segmentation
         (root / "classes.txt").write_text("\n".join(dataset.classes.names) + "\n", encoding="utf-8")
 
 
-def _split_names(root: Path, split: str, names: list[str], fractions: tuple[float, float], seed: int) -> list[str]:
-    listed = root / f"{split}.txt"
-    if any((root / f"{name}.txt").is_file() for name in SPLITS):
-        if not listed.is_file():
-            raise InputError(f"{listed} does not exist, though {root} has lists of other splits.")
-        chosen = []
-        for number, name in read_lines(listed, "a list of names of images"):
-            stem = Path(name).stem if Path(name).suffix.lower() in EXTENSIONS else name
-            if stem not in names:
-                raise InputError(f"{listed}, line {number}: there is no image {name} in {root / 'images'}.")
-            chosen.append(stem)
-        if not chosen:
-            raise InputError(f"{listed} is an empty split; it names no image.")
-        return chosen
+def _listed(
+    root: Path, split: str, images: Mapping[str, Path], labels: Mapping[str, Path], on_fault: OnFault
+) -> list[str]:
+    """The names in a split's list that have an image and a label."""
+    path = root / f"{split}.txt"
+    if not path.is_file():
+        raise InputError(f"{path} does not exist, though {root} has lists of other splits.")
+    chosen = []
+    for number, line in read_names(path):
+        name = without_extension(line)
+        if name not in images:
+            on_fault(f"{path}, line {number}: there is no image {line} in {root / 'images'}.")
+        elif name not in labels:
+            on_fault(f"{images[name]} has no label; one named {name}.png is expected in {root / 'labels'}.")
+        else:
+            chosen.append(name)
+    return chosen
+
+
+def _deal_out(root: Path, names: list[str], fractions: tuple[float, float], seed: int) -> dict[str, list[str]]:
+    """The names of each split, at random."""
     if not (min(fractions) >= 0 and sum(fractions) < 1):
         raise InputError(
             f"fractions must be shares of validation and test images that leave some over; not {fractions}."
@@ -119,12 +142,11 @@ def _split_names(root: Path, split: str, names: list[str], fractions: tuple[floa
             "validation and test; three are needed, or lists train.txt, val.txt and test.txt."
         )
     order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
-    parts = {
-        "val": order[:validation],
-        "test": order[validation : validation + test],
-        "train": order[validation + test :],
+    return {
+        "val": sorted(order[:validation]),
+        "test": sorted(order[validation : validation + test]),
+        "train": sorted(order[validation + test :]),
     }
-    return sorted(parts[split])
 
 
 def _classes(
@@ -133,44 +155,71 @@ def _classes(
     class_names: Sequence[str] | None,
     ignore_class: int | None,
     labels: list[Path],
-) -> Classes:
-    listed = root / "classes.txt"
-    if class_names is None and listed.is_file():
-        class_names = [name for _, name in read_lines(listed, "a list of names of classes")]
+    on_fault: OnFault,
+) -> ClassList:
+    listed = read_class_list(root, ignore_class)
+    if listed is not None:
+        names = tuple(class_names or listed.classes.names)
+        for number in (len(names), num_classes):
+            _refuse_other_number(len(listed.classes), number)
+        return ClassList(replace(listed.classes, names=names), listed.coding)
+    if class_names is None and (root / "classes.txt").is_file():
+        class_names = [name for _, name in read_lines(root / "classes.txt", "a list of names of classes")]
     if num_classes is None:
-        num_classes = _count_values(labels, ignore_class) if class_names is None else len(class_names)
+        num_classes = _count_values(labels, ignore_class, on_fault) if class_names is None else len(class_names)
     if not 2 <= num_classes <= 255:
         raise InputError(f"num_classes must be 2 to 255; {root} has {num_classes}.")
-    if class_names is not None and len(class_names) != num_classes:
-        raise InputError(f"there are {len(class_names)} class names for {num_classes} classes.")
+    if class_names is not None:
+        _refuse_other_number(len(class_names), num_classes)
     if num_classes == len(CAMVID):
-        return Classes(tuple(class_names or CAMVID.names), CAMVID.colours, ignore_class)
-    return Classes(
-        tuple(class_names or (f"class {i}" for i in range(num_classes))), distinct_colours(num_classes), ignore_class
-    )
+        classes = Classes(tuple(class_names or CAMVID.names), CAMVID.colours, ignore_class)
+    else:
+        names = tuple(class_names or (f"class {i}" for i in range(num_classes)))
+        classes = Classes(names, distinct_colours(num_classes), ignore_class)
+    return ClassList(classes, classes.coding)
 
 
-def _count_values(labels: list[Path], ignore_class: int | None) -> int:
+def _refuse_other_number(names: int, num_classes: int | None) -> None:
+    if num_classes is not None and names != num_classes:
+        raise InputError(f"there are {names} class names for {num_classes} classes.")
+
+
+def _count_values(labels: list[Path], ignore_class: int | None, on_fault: OnFault) -> int:
     """The number of classes that label files hold, if their values go up from 0 without a gap."""
     first_file_with: dict[int, Path] = {}
-    for path in labels:
-        refuse_damaged(path)
-        for value in np.unique(read_label(path)).tolist():
-            first_file_with.setdefault(value, path)
+    with closing(in_threads(_values, labels)) as reading:
+        for path, found in zip(labels, reading, strict=True):
+            if isinstance(found, str):
+                on_fault(found)
+            else:
+                for value in found:
+                    first_file_with.setdefault(value, path)
     values = sorted(value for value in first_file_with if value != ignore_class)
+    if values == [0] and ignore_class in first_file_with:
+        raise InputError(
+            f"{labels[0].parent} holds labels of 0 and {ignore_class} only, and {ignore_class} means ignored pixels. "
+            "If it is a class, say so in classes.csv: name,r,g,b with 0,0,0 and 255,255,255."
+        )
     for expected, value in enumerate(values):
         if value != expected:
-            raise InputError(
+            on_fault(
                 f"{first_file_with[value]} holds the label value {value}, but no label holds {expected}; if that is "
                 "meant, say how many classes there are (num_classes, or a line a class in classes.txt)."
             )
+            return expected
     return len(values)
 
 
-def distinct_colours(count: int) -> tuple[tuple[int, int, int], ...]:
-    """As many colours as there are classes, told apart by hue and, in turn, by brightness."""
-    colours = []
-    for i in range(count):
-        red, green, blue = colorsys.hsv_to_rgb(i * 0.618034 % 1, 0.75, (0.95, 0.7, 0.5)[i % 3])
-        colours.append((round(255 * red), round(255 * green), round(255 * blue)))
-    return tuple(colours)
+def _values(path: Path) -> list[int] | str:
+    """The values that a grey or palette label holds, or what is wrong with it."""
+    try:
+        refuse_damaged(path)
+        label = read_label(path)
+    except InputError as error:
+        return str(error)
+    if label.ndim == 3:
+        return (
+            f"{path} has 3 channels of uint8; for labels that are RGB, classes.csv in {path.parent.parent} says which "
+            "colour is which class, in lines of name,r,g,b."
+        )
+    return np.flatnonzero(np.bincount(label.ravel(), minlength=256)).tolist()

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from keras_segnet.errors import InputError
 from keras_segnet.files import whole_file
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 """Of files that count as images in a folder."""
 
 MOST_PIXELS = 2**28 // 3
@@ -29,35 +29,78 @@ import cv2  # noqa: E402
 def read_image(path: Path) -> np.ndarray:
     """Reads an image of any kind as uint8 RGB `(height, width, 3)`.
 
+    Grey images become RGB, transparency is left out, and of 16 bits the range 0..65535 becomes 0..255.
+
     Raises:
-        InputError: there is no such file, or it is no image or a damaged one.
+        InputError: there is no such file, it is no image or a damaged one, or it has neither 8 nor 16 bits.
     """
-    return cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    image = _decode(path, _read(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image.dtype == np.uint16:
+        image = cv2.convertScaleAbs(image, alpha=1 / 257)
+    elif image.dtype != np.uint8:
+        raise InputError(f"{path} has pixels of {image.dtype}; an image has 8 or 16 bits a channel.")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def read_label(path: Path) -> np.ndarray:
-    """Reads a label image as uint8 `(height, width)`, whose value is the class.
+    """Reads a label image as it is stored: grey values or palette indices `(height, width)`, or RGB `(..., 3)`; uint8.
 
     Raises:
-        InputError: there is no such file, it is no image or a damaged one, or it is not 8-bit grey.
+        InputError: there is no such file, it is no image or a damaged one, it is compressed in a way that changes
+            values, or it has not 8 bits.
     """
-    label = _decode(path, cv2.IMREAD_UNCHANGED)
-    if label.ndim != 2 or label.dtype != np.uint8:
+    data = _read(path)
+    head = data[:64]
+    if head.startswith(b"\xff\xd8\xff") or (head[8:12] == b"WEBP" and b"VP8 " in head):
+        kind = "WebP image with loss" if head[8:12] == b"WEBP" else "JPEG image"
+        raise InputError(f"{path} is a {kind}, whose compression changes label values; save labels as PNG.")
+    label = _palette_indices(path, data)
+    if label is None:
+        label = _decode(path, data, cv2.IMREAD_UNCHANGED)
+    if label.dtype != np.uint8:
         channels = 1 if label.ndim == 2 else label.shape[2]
         raise InputError(
-            f"{path} has {channels} channel{'s' if channels > 1 else ''} of {label.dtype}; "
-            "a label is an 8-bit grey image whose value is the class."
+            f"{path} has {channels} channel{'s' if channels > 1 else ''} of {label.dtype}; a label has 8 bits: a grey "
+            "or palette image whose value is the class, or an RGB image whose colour is."
         )
-    return label
+    return label if label.ndim == 2 else cv2.cvtColor(label[..., :3], cv2.COLOR_BGR2RGB)
 
 
-def _decode(path: Path, mode: int) -> np.ndarray:
+def read_palette(path: Path) -> np.ndarray | None:
+    """The RGB colours of a palette image, uint8 `(colours, 3)`; None if it has no palette, or none can be told."""
     try:
-        data = path.read_bytes()
+        with Image.open(path) as image:
+            if image.mode != "P":
+                return None
+            image.load()
+            palette = image.getpalette("RGB") or []
+    except Exception:  # Pillow raises errors of many kinds; whoever reads the pixels says what is wrong.
+        return None
+    return np.array(palette, np.uint8).reshape(-1, 3)
+
+
+def _palette_indices(path: Path, data: bytes) -> np.ndarray | None:
+    """The indices of a palette image, of which OpenCV gives the colours only; None if it is of another kind."""
+    head = _read_head(path, io.BytesIO(data))
+    if head is None:
+        return None
+    try:
+        with head:
+            return np.array(head) if head.mode == "P" else None
+    except Exception as error:  # Pillow's decoders raise errors of many kinds on damaged files.
+        raise InputError(f"{path} is a damaged image: {error}.") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; an image file is expected there.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _decode(path: Path, data: bytes, mode: int) -> np.ndarray:
     head = _read_head(path, io.BytesIO(data))
     if head is not None:
         head.close()
@@ -102,27 +145,6 @@ def refuse_damaged(path: Path) -> None:
             head.load()
     except Exception as error:  # Pillow's decoders raise errors of many kinds on damaged files.
         raise InputError(f"{path} is a damaged image: {error}.") from error
-
-
-def list_images(path: Path) -> list[Path]:
-    """The image itself, or the images of a folder in order of name.
-
-    Raises:
-        InputError: there is nothing at `path`, the folder holds no image, or two of its images have one name.
-    """
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise InputError(f"{path} does not exist; an image or a folder of images is expected there.")
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in EXTENSIONS)
-    if not found:
-        raise InputError(f"{path} holds no image ({', '.join(sorted(EXTENSIONS))}).")
-    by_stem: dict[str, Path] = {}
-    for file in found:
-        if file.stem in by_stem:
-            raise InputError(f"{by_stem[file.stem]} and {file} have one name; results are named by it.")
-        by_stem[file.stem] = file
-    return found
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

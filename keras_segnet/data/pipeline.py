@@ -1,11 +1,13 @@
 """From a data set to batches that `model.fit` takes: decode, augment, resize, batch, with grain.
 
 Everything random follows from the seed and the position in the run, so a run gives the same batches however many
-threads read, and one that goes on at an epoch sees what it would have seen.
+threads read, and one that goes on at an epoch sees what it would have seen. Images stay uint8 up to the device.
 """
 
 from __future__ import annotations
 
+import os
+import threading
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +21,11 @@ from keras_segnet.data.dataset import Example, SegmentationDataset
 from keras_segnet.data.images import resize_image, resize_label
 from keras_segnet.errors import InputError
 
-# Decoding releases Python's lock, so threads serve well; few, because training wants the processors too.
-READING = grain.ReadOptions(num_threads=4, prefetch_buffer_size=16)
+# Decoding, resizing and the like release Python's lock, so threads serve well. Each makes whole batches.
+READING = grain.ReadOptions(num_threads=min(16, 2 * (os.cpu_count() or 1)), prefetch_buffer_size=16)
+
+MEMORY = 1 << 30
+"""Bytes that decoded examples of a data set may take: decoding a PNG takes four times what augmenting it does."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ def training_batches(
     augmentation: Augmentation | None = Augmentation(),
     seed: int = 0,
     first_epoch: int = 0,
+    memory: int = MEMORY,
     part: tuple[int, int] = (0, 1),
 ) -> Any:
     """Shuffled, augmented batches for `model.fit`; each time they are iterated to the end, another epoch comes next.
@@ -68,6 +74,8 @@ def training_batches(
         augmentation: what may happen to an image. None: nothing but resizing.
         seed: of order and augmentation. Default 0.
         first_epoch: epoch to begin with, counted from 0, for a run that goes on.
+        memory: bytes that decoded examples may take; what is beyond is decoded each time. Default 1 GiB, four times
+            what CamVid's training images take.
         part: which part of each batch, and of how many: (1, 4) gives the second quarter of the images, for the second
             of four processes that train together. Only they are read. Default (0, 1), all of it.
 
@@ -75,7 +83,7 @@ def training_batches(
         What Keras takes, see `for_keras`, of `(images, labels)`: uint8 `(batch, height, width, 3)` and uint8
         `(batch, height, width)`.
     """
-    epochs = training_epochs(dataset, batch_size, input_size, augmentation, seed, first_epoch, part)
+    epochs = training_epochs(dataset, batch_size, input_size, augmentation, seed, first_epoch, memory, part)
     return for_keras(epochs, epochs.steps, input_size)
 
 
@@ -86,10 +94,11 @@ def training_epochs(
     augmentation: Augmentation | None = Augmentation(),
     seed: int = 0,
     first_epoch: int = 0,
+    memory: int = MEMORY,
     part: tuple[int, int] = (0, 1),
 ) -> EpochBatches:
     """What `training_batches` gives to Keras, before it is made what Keras takes."""
-    shuffled = _in_training_order(dataset, seed)
+    shuffled = _in_training_order(Kept(dataset, memory), seed)
     if augmentation is None:
         endless = shuffled.map(Resize(input_size))
     else:
@@ -124,17 +133,18 @@ def evaluation_batches(
     dataset: SegmentationDataset,
     batch_size: int,
     input_size: tuple[int, int],
+    memory: int = MEMORY,
     part: tuple[int, int] = (0, 1),
     multiple: int = 1,
 ) -> Any:
     """All examples once, in order, resized: the same kinds of batches, the last one as small as it comes.
 
     Args:
-        dataset, batch_size, input_size, part: as for `training_batches`.
+        dataset, batch_size, input_size, memory, part: as for `training_batches`.
         multiple: what the number of images of every batch is to be a multiple of, as devices may ask. What lacks is
             made up by images whose pixels are all ignored. Default 1.
     """
-    padded = grain.MapDataset.source(_Padded(dataset, multiple)).map(Resize(input_size))
+    padded = grain.MapDataset.source(_Padded(Kept(dataset, memory), multiple)).map(Resize(input_size))
     batches = _part(padded, part).batch(_size_of_part(batch_size, part)).to_iter_dataset(READING)
     return for_keras(batches, steps_per_epoch(dataset, batch_size), input_size)
 
@@ -188,6 +198,40 @@ def for_keras(batches: grain.IterDataset, steps: int, size: tuple[int, int]) -> 
     return dataset.apply(tf.data.experimental.assert_cardinality(steps)).with_options(options)
 
 
+class Kept(SegmentationDataset):
+    """A data set that keeps its examples as they were read, as far as they fit into some memory.
+
+    Args:
+        dataset: what is read.
+        memory: bytes that its images and labels may take.
+    """
+
+    def __init__(self, dataset: SegmentationDataset, memory: int) -> None:
+        self.name = dataset.name
+        self.classes = dataset.classes
+        self._dataset = dataset
+        self._left = memory
+        self._examples: dict[int, Example] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> Example:
+        example = self._examples.get(index)
+        if example is None:
+            example = self._dataset[index]
+            size = example.image.nbytes + example.label.nbytes
+            with self._lock:
+                if index not in self._examples and size <= self._left:
+                    self._left -= size
+                    self._examples[index] = example
+        return example
+
+    def item_name(self, index: int) -> str:
+        return self._dataset.item_name(index)
+
+
 class Resize(grain.transforms.Map):
     """Resizes image and label."""
 
@@ -215,7 +259,7 @@ class Augment(grain.transforms.RandomMap):
         image = _cut(image, corner, self.size, 0)
         label = _cut(label, corner, self.size, self.fill_label)
         if self.augmentation.flip and rng.random() < 0.5:
-            image, label = image[:, ::-1], label[:, ::-1]
+            image, label = cv2.flip(image, 1), cv2.flip(label, 1)
         if self.augmentation.colour:
             image = _change_colours(image, self.augmentation.colour, rng)
         return np.ascontiguousarray(image), np.ascontiguousarray(label)

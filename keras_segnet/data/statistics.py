@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -11,6 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from keras_segnet.data.dataset import SegmentationDataset
+from keras_segnet.data.files import OnFault, in_threads, refuse
 from keras_segnet.errors import InputError
 
 Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
@@ -38,6 +40,64 @@ class ClassStatistics:
     pixels_where_present: np.ndarray
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What reading every example of a data set once shows.
+
+    Attributes:
+        counts: int64 `(examples, classes + 1)`, pixels by class in each example without a fault; the last are ignored.
+        sizes: how many images have which height and width.
+    """
+
+    counts: np.ndarray
+    sizes: Counter[tuple[int, int]]
+
+    @property
+    def statistics(self) -> ClassStatistics:
+        return ClassStatistics(
+            pixels=self.counts.sum(axis=0), pixels_where_present=self.counts.sum(axis=1) @ (self.counts > 0)
+        )
+
+    @property
+    def images_where_present(self) -> np.ndarray:
+        """Number of examples in which each class occurs: int64 `(classes + 1,)`."""
+        return (self.counts > 0).sum(axis=0)
+
+    def __add__(self, other: Survey) -> Survey:
+        """Of two data sets of the same classes together."""
+        return Survey(np.concatenate([self.counts, other.counts]), self.sizes + other.sizes)
+
+
+def survey(dataset: SegmentationDataset, progress: Progress = silent, on_fault: OnFault = refuse) -> Survey:
+    """Reads and checks every example of a data set once, in threads.
+
+    Args:
+        dataset: what is read.
+        progress: shows how far it is.
+        on_fault: is told of everything that is wrong with an example, which is then left out. Default: raises an
+            `InputError` at the first fault.
+    """
+    classes = len(dataset.classes)
+
+    def examine(index: int) -> tuple[np.ndarray, tuple[int, int]] | list[str]:
+        example, faults = dataset.examine(index)
+        if example is None:
+            return faults
+        return np.bincount(example.label.ravel(), minlength=256), example.label.shape
+
+    counts, sizes = [np.zeros((0, 256), np.int64)], Counter[tuple[int, int]]()
+    with closing(in_threads(examine, range(len(dataset)))) as examined:
+        for found in progress(examined, len(dataset), f"Reading {dataset.name}"):
+            if isinstance(found, list):
+                for fault in found:
+                    on_fault(fault)
+            else:
+                counts.append(found[0][None])
+                sizes[found[1]] += 1
+    values = np.concatenate(counts)
+    return Survey(np.column_stack([values[:, :classes], values[:, classes:].sum(axis=1)]), sizes)
+
+
 _counted: WeakKeyDictionary[SegmentationDataset, ClassStatistics] = WeakKeyDictionary()
 
 
@@ -48,24 +108,8 @@ def count_classes(dataset: SegmentationDataset, progress: Progress = silent) -> 
         InputError: an image or label cannot be read, or does not suit the other or the classes; see
             `SegmentationDataset.check`.
     """
-    if dataset in _counted:
-        return _counted[dataset]
-
-    def count(index: int) -> np.ndarray:
-        return np.bincount(dataset.check(index).label.ravel(), minlength=256)
-
-    with ThreadPoolExecutor() as readers:
-        try:
-            counts = readers.map(count, range(len(dataset)))
-            per_image = np.stack(list(progress(counts, len(dataset), f"Reading {dataset.name}")))
-        except BaseException:
-            readers.shutdown(wait=False, cancel_futures=True)
-            raise
-    classes = len(dataset.classes)
-    per_class = np.column_stack([per_image[:, :classes], per_image[:, classes:].sum(axis=1)])
-    _counted[dataset] = ClassStatistics(
-        pixels=per_class.sum(axis=0), pixels_where_present=per_class.sum(axis=1) @ (per_class > 0)
-    )
+    if dataset not in _counted:
+        _counted[dataset] = survey(dataset, progress).statistics
     return _counted[dataset]
 
 

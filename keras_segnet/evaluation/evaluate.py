@@ -10,14 +10,26 @@ import numpy as np
 from keras_segnet.data.dataset import Classes, SegmentationDataset
 from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.errors import InputError
+from keras_segnet.evaluation.boundary import BoundaryF1
 from keras_segnet.evaluation.metrics import ConfusionMatrix, Scores
 from keras_segnet.inference.segmenter import Segmenter
 
 
-def evaluate(segmenter: Segmenter, dataset: SegmentationDataset, progress: Progress = silent) -> ConfusionMatrix:
+def evaluate(
+    segmenter: Segmenter,
+    dataset: SegmentationDataset,
+    progress: Progress = silent,
+    boundary: BoundaryF1 | None = None,
+) -> ConfusionMatrix:
     """Counts labels against predictions over a whole data set.
 
     Probabilities are resized to each label's own size before the class is chosen, whatever the network's input size.
+
+    Args:
+        segmenter: the model.
+        dataset: what it is scored on.
+        progress: shows how far it is.
+        boundary: is given all labels and predictions too, if there is one.
 
     Raises:
         InputError: network and data set differ in their number of classes, or an example is faulty.
@@ -29,7 +41,10 @@ def evaluate(segmenter: Segmenter, dataset: SegmentationDataset, progress: Progr
     matrix = ConfusionMatrix(len(dataset.classes), dataset.classes.ignored)
     for index in progress(range(len(dataset)), len(dataset), f"Evaluating on {dataset.name}"):
         example = dataset.check(index)
-        matrix.add(example.label, segmenter.label(example.image))
+        prediction = segmenter.label(example.image)
+        matrix.add(example.label, prediction)
+        if boundary is not None:
+            boundary.update_state(example.label, prediction)
     return matrix
 
 

@@ -7,13 +7,13 @@ import logging
 import os
 import shutil
 import statistics
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from keras_segnet.benchmarking.worker import time_runs
 from keras_segnet.data.images import resize_image
 from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.data.streets import draw_street_scene
@@ -134,13 +134,7 @@ def compare(
 def time_one_image(segmenter: Segmenter, image: np.ndarray) -> float:
     """Median seconds of the bare network for one image."""
     resized = (image if segmenter.input_size is None else resize_image(image, segmenter.input_size))[None]
-    segmenter.run(resized)
-    seconds = []
-    for _ in range(TIMED_RUNS):
-        start = time.perf_counter()
-        segmenter.run(resized)
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+    return statistics.median(time_runs(segmenter, segmenter.to_input(resized), TIMED_RUNS))
 
 
 @contextlib.contextmanager

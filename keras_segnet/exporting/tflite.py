@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,14 +11,17 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_segnet.data.dataset import Classes
+from keras_segnet.data.folder import distinct_colours
 from keras_segnet.data.images import resize_image
 from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.errors import InputError
 from keras_segnet.exporting.heads import head as head_of
-from keras_segnet.exporting.heads import without_softmax
+from keras_segnet.exporting.metadata import with_metadata
 from keras_segnet.exporting.parity import ParityReport, export_through_gate, street_images
-from keras_segnet.inference.segmenter import CONTENTS, KerasSegmenter, TFLiteSegmenter
-from keras_segnet.layers import MaxPoolingWithArgmax2D, portable_indices
+from keras_segnet.exporting.tracing import trace
+from keras_segnet.inference.segmenter import KerasSegmenter, TFLiteSegmenter
+from keras_segnet.layers import MaxPoolingWithArgmax2D
 
 LEAST_AGREEMENT = {"float32": 0.999, "float16": 0.995, "int8": 0.95}
 """Precisions, and the share of pixels that must get the Keras model's label in each.
@@ -40,6 +42,7 @@ def to_tflite(
     representative_data: Sequence[np.ndarray] | None = None,
     interface: str = "float32",
     input_size: tuple[int, int] | None = None,
+    classes: Classes | Sequence[str] | None = None,
     images: Sequence[np.ndarray] | None = None,
     progress: Progress = silent,
 ) -> ParityReport:
@@ -59,8 +62,11 @@ def to_tflite(
         representative_data: uint8 RGB images of any size, for int8 only, and needed there: the ranges of all
             activations are taken from what the network makes of them. A hundred from the training set are plenty.
         interface: dtype of the file's input and of scores that come out of it, for int8: `"float32"` (default),
-            `"int8"` or `"uint8"`. The others have float32.
+            `"int8"` or `"uint8"`, whose input is the bytes of the image as they are. The others have float32. A class
+            map is int32 in any case.
         input_size: height and width. Default: the model's, where it has fixed ones.
+        classes: names of the classes, with their colours as a data set has them (`dataset.classes`) or alone. Programs
+            that open the file show them. Default: "class 0", "class 1", ...
         images: uint8 RGB images to compare on. Default: four drawn streets.
         progress: shows how far calibration and comparison are.
 
@@ -80,18 +86,20 @@ def to_tflite(
         raise InputError(f"interface must be one of {', '.join(INTERFACES)}; not {interface!r}.")
     if interface != "float32" and precision != "int8":
         raise InputError(f"interface {interface!r} goes with precision 'int8'; with {precision!r} it is 'float32'.")
-    if precision == "int8" and (representative_data is None or len(representative_data) == 0):
+    calibration = () if representative_data is None else representative_data
+    if precision == "int8" and len(calibration) == 0:
         raise InputError("precision 'int8' needs representative_data: images that activations are measured on.")
     finish = head_of(head)
     reference = KerasSegmenter(model)
     size = input_size or reference.input_size
     if size is None:
         raise InputError(f"the model {model.name} takes images of any size; a .tflite file needs one: give input_size.")
+    named = _named(classes, reference.num_classes)
 
     def write(partial: Path) -> None:
         steps = None
         if precision == "int8":
-            steps = _int8_steps_of_pooling(model, representative_data or [], size, progress)
+            steps = _int8_steps_of_pooling(model, calibration, size, progress)
         converter = _converter(model, size, head, finish, steps)
         if precision == "float16":
             import tensorflow as tf
@@ -99,9 +107,9 @@ def to_tflite(
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
         if precision == "int8":
-            _quantize(converter, representative_data or [], size, interface, progress)
-        contents = {"head": head, "classes": reference.num_classes, "precision": precision}
-        partial.write_bytes(_with_contents(bytes(converter.convert()), contents))
+            _quantize(converter, calibration, size, interface, progress)
+        content = bytes(converter.convert())
+        partial.write_bytes(with_metadata(content, head, precision, reference.num_classes, named))
 
     return export_through_gate(
         path,
@@ -115,22 +123,23 @@ def to_tflite(
     )
 
 
+def _named(classes: Classes | Sequence[str] | None, num_classes: int) -> Classes | None:
+    if classes is None or isinstance(classes, Classes):
+        named = classes
+    else:
+        named = Classes(tuple(classes), distinct_colours(len(classes)))
+    if named is not None and len(named) != num_classes:
+        raise InputError(f"classes holds {len(named)} names, and the model predicts {num_classes} classes.")
+    return named
+
+
 def _converter(
     model: keras.Model, size: tuple[int, int], head: str, finish: Any, int8_steps: Mapping[str, float] | None
 ) -> Any:
     import tensorflow as tf
 
-    network = without_softmax(model)
-    # As constants, so that the converter folds batch normalisation into the convolutions.
-    weights = [[tf.constant(variable.numpy()) for variable in variables]
-               for variables in (network.trainable_variables, network.non_trainable_variables)]  # fmt: skip
-
-    @tf.function(input_signature=[tf.TensorSpec((1, *size, 3), tf.float32, name="image")], autograph=False)
-    def predict(image: Any) -> Any:
-        with portable_indices(int8_steps):
-            return {head: finish(network.stateless_call(*weights, image, training=False)[0])}
-
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([predict.get_concrete_function()], tf.Module())
+    function = trace(model, (1, *size, 3), head, finish, int8_steps)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     return converter
 
@@ -152,10 +161,7 @@ def _int8_steps_of_pooling(
     ranges = keras.Model(
         model.input, [[keras.ops.min(layer.input), keras.ops.max(layer.input)] for layer in layers], name="ranges"
     )
-    found = [
-        ranges.predict_on_batch(resize_image(image, size)[None].astype(np.float32))
-        for image in progress(images, len(images), "Measuring")
-    ]
+    found = [ranges.predict_on_batch(batch) for batch in _measured_on(images, size, progress, "Measuring")]
     lowest, highest = np.min(found, axis=0)[:, 0], np.max(found, axis=0)[:, 1]
     return {
         # The converter divides the range from 0 to the largest value into 255 steps.
@@ -165,6 +171,21 @@ def _int8_steps_of_pooling(
     }
 
 
+def _measured_on(
+    images: Sequence[np.ndarray], size: tuple[int, int], progress: Progress, title: str
+) -> Iterator[np.ndarray]:
+    """Images as the network takes them, float32 `(1, height, width, 3)`, for the ranges of activations.
+
+    The first gets a black and a white pixel, which make the range of the input 0..255 whatever the images: then uint8
+    input is the bytes of the image as they are, as clients take for granted that know nothing of scales.
+    """
+    for number, image in enumerate(progress(images, len(images), title)):
+        batch = resize_image(image, size)[None].astype(np.float32)
+        if number == 0:
+            batch[0, 0, 0], batch[0, -1, -1] = 0, 255
+        yield batch
+
+
 def _quantize(
     converter: Any, images: Sequence[np.ndarray], size: tuple[int, int], interface: str, progress: Progress
 ) -> None:
@@ -172,29 +193,13 @@ def _quantize(
     import tensorflow as tf
 
     def calibration() -> Iterator[list[np.ndarray]]:
-        for image in progress(images, len(images), "Calibrating"):
-            yield [resize_image(image, size)[None].astype(np.float32)]
+        for batch in _measured_on(images, size, progress, "Calibrating"):
+            yield [batch]
 
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = calibration
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = getattr(tf, interface)
-
-
-def _with_contents(content: bytes, contents: dict[str, Any]) -> bytes:
-    """A .tflite file that says what is in it; see `keras_segnet.inference.segmenter.read_contents`."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    file = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
-    buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = np.frombuffer(json.dumps(contents).encode(), np.uint8)
-    entry.name, entry.buffer = CONTENTS, len(file.buffers)
-    file.buffers.append(buffer)
-    file.metadata = [*(file.metadata or []), entry]
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(file.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def list_ops(path: Path) -> dict[str, int]:

@@ -1,6 +1,28 @@
-"""A trained network at work: segmenters for .keras, SavedModel and .tflite, and pictures of what they predict."""
+"""A trained network at work: segmenters for model files of all kinds, how sure they are, a CRF that refines what they
+predict, and pictures of it."""
 
+from keras_segnet.inference.dense_crf import DenseCRFSegmenter, dense_crf
+from keras_segnet.inference.flip import FlipAveraging
+from keras_segnet.inference.monte_carlo import (
+    MonteCarloSegmenter,
+    UncertainPrediction,
+    load_monte_carlo_segmenter,
+    predict_with_uncertainty,
+)
 from keras_segnet.inference.overlays import colourize, comparison, overlay
 from keras_segnet.inference.segmenter import Segmenter, load_segmenter
 
-__all__ = ["Segmenter", "colourize", "comparison", "load_segmenter", "overlay"]
+__all__ = [
+    "DenseCRFSegmenter",
+    "FlipAveraging",
+    "MonteCarloSegmenter",
+    "Segmenter",
+    "UncertainPrediction",
+    "colourize",
+    "comparison",
+    "dense_crf",
+    "load_monte_carlo_segmenter",
+    "load_segmenter",
+    "overlay",
+    "predict_with_uncertainty",
+]

@@ -26,6 +26,7 @@ from keras_segnet.data.images import (
 )
 from keras_segnet.errors import InputError
 from keras_segnet.files import read_lines, whole_file
+from keras_segnet.inference.figures import write_uncertainty
 from keras_segnet.inference.overlays import overlay
 from keras_segnet.inference.segmenter import Segmenter
 
@@ -131,14 +132,16 @@ def check_inputs(inputs: Iterable[Input]) -> Iterator[Path]:
     return overlapped(check, inputs, workers=os.cpu_count() or 1)
 
 
-def is_done(each: Input, output: Path, write: str = "both") -> bool:
+def is_done(each: Input, output: Path, write: str = "both", uncertainty: bool = False) -> bool:
     """Whether the results for an image, or the film for a video, are in the output folder. See `label_all`.
 
-    The masks of a video alone do not tell whether they are all of them.
+    The masks of a video alone do not tell whether they are all of them. `uncertainty` says whether there is to be a
+    picture of an image's uncertainty too.
     """
     if each.is_video:
         return write != "masks" and (output / f"{each.name}_overlay.mp4").is_file()
-    kinds = {"both": ("mask", "overlay"), "masks": ("mask",), "overlays": ("overlay",)}[write]
+    kinds = {"both": ["mask", "overlay"], "masks": ["mask"], "overlays": ["overlay"]}[write]
+    kinds += ["uncertainty"] * uncertainty
     return all((output / f"{each.name}_{kind}.png").is_file() for kind in kinds)
 
 
@@ -153,8 +156,9 @@ def label_all(
     """Labels images and videos, and writes the results into a folder. Gives the name of each image and frame when done.
 
     For an image NAME it writes `NAME_mask.png`, grey, whose value is the class, and `NAME_overlay.png`, both of the
-    image's own size. For a video NAME it writes `NAME_masks/000000.png` and so on, and `NAME_overlay.mp4`. Each file is
-    there whole or not at all.
+    image's own size; from a segmenter that tells how uncertain it is also `NAME_uncertainty.npy` and `.png`, see
+    `write_uncertainty`. For a video NAME it writes `NAME_masks/000000.png` and so on, and `NAME_overlay.mp4`. Each file
+    is there whole or not at all.
 
     Args:
         segmenter: the network.
@@ -192,12 +196,15 @@ class _Labeller:
 
     def label_images(self, inputs: Iterable[Input]) -> Iterator[str]:
         read = overlapped(lambda each: (each.name, read_image(each.path)), inputs, workers=2)
-        labelled = ((name, image, self.segmenter.label(image)) for name, image in read)
+        labelled = ((name, image, *self.segmenter.probabilities_and_uncertainty(image)) for name, image in read)
         yield from overlapped(self._write_image, labelled, workers=2)
 
-    def _write_image(self, labelled: tuple[str, np.ndarray, np.ndarray]) -> str:
-        name, image, label = labelled
+    def _write_image(self, labelled: tuple[str, np.ndarray, np.ndarray, np.ndarray | None]) -> str:
+        name, image, probabilities, uncertainty = labelled
+        label = probabilities.argmax(axis=-1).astype(np.uint8)
         (self.output / name).parent.mkdir(parents=True, exist_ok=True)
+        if uncertainty is not None:
+            write_uncertainty(uncertainty, self.output / f"{name}_uncertainty")
         if self.masks:
             write_png(self.output / f"{name}_mask.png", label)
         if self.overlays:

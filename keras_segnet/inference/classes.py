@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from keras_segnet.data.camvid import CLASSES as CAMVID
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.folder import distinct_colours
+from keras_segnet.inference.segmenter import read_contents
 
 
 def classes_of(model: Path, num_classes: int) -> Classes:
-    """The classes of the run whose config.json lies beside the model, if it has as many; else CamVid's where there are
+    """The classes that are written down for a model (`written_classes_of`), if there are; else CamVid's where there are
     eleven; else numbered ones in colours that can be told apart."""
-    try:
-        written = json.loads((model.parent / "config.json").read_text(encoding="utf-8"))["classes"]
-        colours = tuple((int(red), int(green), int(blue)) for red, green, blue in written["colours"])
-        classes = Classes(tuple(map(str, written["names"])), colours, written["ignored"])
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        classes = None
-    if (
-        classes is not None
-        and len(classes) == num_classes == len(classes.colours)
-        and all(0 <= value <= 255 for colour in classes.colours for value in colour)
-    ):
-        return classes
+    written = written_classes_of(model, num_classes)
+    if written is not None:
+        return written
     if num_classes == len(CAMVID):
         return CAMVID
     return Classes(tuple(f"class {i}" for i in range(num_classes)), distinct_colours(num_classes))
+
+
+def written_classes_of(model: Path, num_classes: int) -> Classes | None:
+    """The classes that a .tflite file names itself, or those of the run whose config.json lies beside the model; None
+    where neither names as many as `num_classes`."""
+    found = []
+    if model.suffix == ".tflite" and model.is_file():
+        found.append(_parse(read_contents(model)))
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        found.append(_parse(json.loads((model.parent / "config.json").read_text(encoding="utf-8"))["classes"]))
+    return next((classes for classes in found if classes is not None and len(classes) == num_classes), None)
+
+
+def _parse(written: Mapping[str, Any]) -> Classes | None:
+    try:
+        colours = tuple((int(red), int(green), int(blue)) for red, green, blue in written["colours"])
+        classes = Classes(tuple(map(str, written["names"])), colours, written["ignored"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    fit = len(classes) == len(colours) and all(0 <= value <= 255 for colour in colours for value in colour)
+    return classes if fit else None

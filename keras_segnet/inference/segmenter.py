@@ -1,7 +1,8 @@
-"""One way to ask any model file for labels: .keras, SavedModel or .tflite."""
+"""One way to ask any model file for labels: .keras, SavedModel, .tflite or .onnx."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -17,19 +18,43 @@ from keras_segnet.data.images import resize_image
 from keras_segnet.errors import InputError
 
 
+def resize_maps(maps: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Resizes what a network gave for one image, float `(height, width, ...)`, bilinearly to `(height, width)`."""
+    if maps.shape[:2] == size:
+        return maps
+    return cv2.resize(maps, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
 class Segmenter:
     """A network that takes images of any size and gives class probabilities at their own resolution.
 
     Attributes:
         num_classes: number of classes.
         input_size: height and width at which the network works, or None where it takes images as they are.
+        head: what the bare network gives: "probabilities", "logits" or "class_map". Logits become probabilities here,
+            and a class map becomes probabilities of 0 and 1.
+        precision: "float32", "float16" or "int8", or None where a file does not say.
     """
 
     num_classes: int
     input_size: tuple[int, int] | None
+    head: str = "probabilities"
+    precision: str | None = None
+
+    def to_input(self, images: np.ndarray) -> np.ndarray:
+        """Images as the bare network takes them.
+
+        Args:
+            images: uint8 or float RGB 0..255 `(batch, height, width, 3)`.
+        """
+        return images.astype(np.float32)
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        """The bare network: what the head gives for what `to_input` made."""
+        raise NotImplementedError
 
     def run(self, images: np.ndarray) -> np.ndarray:
-        """The bare network.
+        """Class probabilities at the network's own size.
 
         Args:
             images: uint8 or float RGB 0..255 `(batch, height, width, 3)`, of `input_size` where that is not None.
@@ -37,7 +62,10 @@ class Segmenter:
         Returns:
             float32 `(batch, height, width, classes)`.
         """
-        raise NotImplementedError
+        output = self.infer(self.to_input(images))
+        if self.head == "class_map":
+            return np.eye(self.num_classes, dtype=np.float32)[output]
+        return output if self.head == "probabilities" else _softmax(output)
 
     def probabilities(self, image: np.ndarray) -> np.ndarray:
         """Class probabilities of one image.
@@ -48,11 +76,15 @@ class Segmenter:
         Returns:
             float32 `(height, width, classes)`; the network's output, resized back bilinearly.
         """
-        resized = image if self.input_size is None else resize_image(image, self.input_size)
-        probabilities = self.run(resized[None])[0]
-        if probabilities.shape[:2] == image.shape[:2]:
-            return probabilities
-        return cv2.resize(probabilities, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        return resize_maps(self.run(self.fit(image)[None])[0], image.shape[:2])
+
+    def fit(self, image: np.ndarray) -> np.ndarray:
+        """The image `(height, width, 3)` at the network's input size."""
+        return image if self.input_size is None else resize_image(image, self.input_size)
+
+    def probabilities_and_uncertainty(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The same, and float32 `(height, width)`, how uncertain they are, from a segmenter that can tell."""
+        return self.probabilities(image), None
 
     def label(self, image: np.ndarray) -> np.ndarray:
         """The most probable class of each pixel of one image, uint8 `(height, width)`."""
@@ -66,9 +98,13 @@ class KerasSegmenter(Segmenter):
         self.model = model
         _, height, width, self.num_classes = model.output_shape
         self.input_size = None if None in (height, width) else (height, width)
+        self.precision = model.compute_dtype
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        return np.asarray(self.model.predict_on_batch(images), np.float32)
+    def to_input(self, images: np.ndarray) -> np.ndarray:
+        return images
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        return np.asarray(self.model.predict_on_batch(batch), np.float32)
 
 
 class SavedModelSegmenter(Segmenter):
@@ -86,18 +122,14 @@ class SavedModelSegmenter(Segmenter):
         _, height, width, self.num_classes = shape
         self.input_size = None if None in (height, width) else (height, width)
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        return self._signature(image=np.asarray(images, np.float32))["probabilities"].numpy()
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        return self._signature(image=batch)["probabilities"].numpy()
 
 
 class TFLiteSegmenter(Segmenter):
     """A .tflite file in the stock LiteRT interpreter, on the CPU.
 
-    Takes what `keras_segnet.exporting.to_tflite` writes, in all precisions. Logits become probabilities, and a class
-    map becomes probabilities of 0 and 1.
-
-    Attributes:
-        head: "probabilities", "logits" or "class_map".
+    Takes what `keras_segnet.exporting.to_tflite` writes, in all precisions.
     """
 
     input_size: tuple[int, int]
@@ -117,30 +149,76 @@ class TFLiteSegmenter(Segmenter):
             self.head = contents.get("head", "probabilities")
             if len(shape) != (3 if self.head == "class_map" else 4) or shape[:3] != taken[:3]:
                 raise ValueError(f"it takes {taken} and gives {shape}, not a score for each class of each pixel")
+            self.precision = contents.get("precision")
             self.num_classes = int(contents["classes"]) if self.head == "class_map" else shape[3]
         except Exception as error:  # The interpreter and the reader of the file raise errors of many kinds.
             raise InputError(f"{path} cannot be read as a .tflite file of a segmentation network: {error}") from error
         self.input_size = (shape[1], shape[2])
 
     def to_input(self, images: np.ndarray) -> np.ndarray:
-        """Images as the file takes them: float32, or quantised."""
         return _quantize(images, self._input)
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        return np.concatenate([self._run_one(image[None]) for image in images])
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        return np.concatenate([self._infer_one(image[None]) for image in batch])
 
-    def _run_one(self, image: np.ndarray) -> np.ndarray:
-        self._interpreter.set_tensor(self._input["index"], self.to_input(image))
+    def _infer_one(self, image: np.ndarray) -> np.ndarray:
+        self._interpreter.set_tensor(self._input["index"], image)
         self._interpreter.invoke()
         output = self._interpreter.get_tensor(self._output["index"])
-        if self.head == "class_map":
-            return np.eye(self.num_classes, dtype=np.float32)[output]
-        scores = _dequantize(output, self._output)
-        return scores if self.head == "probabilities" else _softmax(scores)
+        return output if self.head == "class_map" else _dequantize(output, self._output)
+
+
+class OnnxSegmenter(Segmenter):
+    """An .onnx file in onnxruntime, on the CPU.
+
+    Takes what `keras_segnet.exporting.to_onnx` writes: float32 images `(batch, height, width, 3)`, one at a time or any
+    number of them.
+    """
+
+    def __init__(self, path: Path, num_threads: int | None = None) -> None:
+        onnxruntime = import_for_onnx("onnxruntime")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = num_threads or os.cpu_count()
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            (taken,), (given,) = self._session.get_inputs(), self._session.get_outputs()
+            contents = json.loads(self._session.get_modelmeta().custom_metadata_map.get(CONTENTS, "{}"))
+            batch, height, width, channels = taken.shape
+            if channels != 3:
+                raise ValueError(f"its input has shape {taken.shape}, not (batch, height, width, 3).")
+            self.head = contents.get("head", "probabilities")
+            self.precision = contents.get("precision")
+            self.num_classes = int(contents["classes"]) if self.head == "class_map" else given.shape[3]
+        except Exception as error:  # onnxruntime raises errors of kinds of its own.
+            raise InputError(f"{path} cannot be read as an .onnx file of a segmentation network: {error}") from error
+        self._input, self._takes_one = taken.name, batch == 1
+        self.input_size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        batches = [image[None] for image in batch] if self._takes_one else [batch]
+        return np.concatenate([self._session.run(None, {self._input: images})[0] for images in batches])
+
+
+def import_for_onnx(package: str) -> Any:
+    """Imports a package of the extra `onnx`.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise InputError(
+            f".onnx files need {package}, which cannot be imported ({error}); pip install keras-segnet[onnx]"
+        ) from error
 
 
 CONTENTS = "keras_segnet"
-"""Name under which a .tflite file says what is in it, as JSON: `head`, and the number of `classes`."""
+"""Name under which an exported file says what is in it, as JSON: `head`, number of `classes`, `precision`."""
+
+
+EXPECTED = "a .keras, .tflite or .onnx file or a SavedModel folder"
 
 
 def read_contents(path: Path) -> dict[str, Any]:
@@ -202,23 +280,31 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def load_segmenter(path: str | os.PathLike[str]) -> Segmenter:
-    """Opens a model file: `.keras`, `.tflite`, or the folder of a SavedModel.
+def load_segmenter(path: str | os.PathLike[str], num_threads: int | None = None) -> Segmenter:
+    """Opens a model file: `.keras`, `.tflite`, `.onnx`, or the folder of a SavedModel.
+
+    Args:
+        path: of the file or folder.
+        num_threads: that a .tflite or .onnx file runs on. Default: one for each core. TensorFlow, which runs the
+            others, has one setting for the whole process.
 
     Raises:
-        InputError: there is nothing at `path`, or it is none of these.
+        InputError: there is nothing at `path`, or it is none of these, or it is an .onnx file and onnxruntime is not
+            installed.
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{path} does not exist; a .keras or .tflite file or a SavedModel folder is expected there.")
+        raise InputError(f"{path} does not exist; {EXPECTED} is expected there.")
     if path.suffix == ".keras":
         return KerasSegmenter(load_keras_model(path))
     if path.suffix == ".tflite":
         try_tflite(path)
-        return TFLiteSegmenter(path)
+        return TFLiteSegmenter(path, num_threads)
+    if path.suffix == ".onnx":
+        return OnnxSegmenter(path, num_threads)
     if path.is_dir() and (path / "saved_model.pb").is_file():
         return SavedModelSegmenter(path)
-    raise InputError(f"{path} is no model: expected is a .keras or .tflite file or a SavedModel folder.")
+    raise InputError(f"{path} is no model: expected is {EXPECTED}.")
 
 
 def load_keras_model(path: Path) -> Any:

@@ -1,6 +1,21 @@
-"""Layers: pooling with indices, unpooling, input normalisation."""
+"""Layers: pooling with indices, unpooling, upsampling to a size, input normalisation, a CRF."""
 
-from keras_segnet.layers.normalization import LocalResponseNormalization
+from keras_segnet.layers.crf_as_rnn import CRFasRNN
+from keras_segnet.layers.normalization import LocalContrastNormalization, LocalResponseNormalization
 from keras_segnet.layers.pooling import MaxPoolingWithArgmax2D, MaxUnpooling2D, portable_indices
+from keras_segnet.layers.sizes import BroadcastLike, InterpolateLike, ZeroPaddingTo
+from keras_segnet.layers.upsampling import BilinearUpsampling, CropLike
 
-__all__ = ["LocalResponseNormalization", "MaxPoolingWithArgmax2D", "MaxUnpooling2D", "portable_indices"]
+__all__ = [
+    "BilinearUpsampling",
+    "BroadcastLike",
+    "CRFasRNN",
+    "CropLike",
+    "InterpolateLike",
+    "LocalContrastNormalization",
+    "LocalResponseNormalization",
+    "MaxPoolingWithArgmax2D",
+    "MaxUnpooling2D",
+    "ZeroPaddingTo",
+    "portable_indices",
+]

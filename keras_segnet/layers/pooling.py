@@ -6,7 +6,7 @@ One pair of layers, two encodings of the index tensor. The tensor says by its dt
 |---|---|---|---|
 | flat | int32 | position in the map, as `tf.nn.max_pool_with_argmax` gives it | TensorFlow kernels, whole windows |
 | window | int8 | place in the pooling window | everywhere else: XLA, JAX, PyTorch, odd or unknown sizes |
-| window | float32 | the same | export: LiteRT compares float32 everywhere, int8 hardly anywhere |
+| window | the map's | the same, by arithmetic | export; see `arithmetic_encoding` and `quantized_encoding` |
 
 A position in the map means something only together with the map's width, so the flat encoding is made only where the
 windows fill the map exactly; then size = windows x stride holds and unpooling needs nothing else. The choice falls anew
@@ -25,7 +25,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_segnet.layers import flat_encoding, quantized_encoding, window_encoding
+from keras_segnet.layers import arithmetic_encoding, flat_encoding, quantized_encoding, window_encoding
 from keras_segnet.layers.geometry import lay_windows, unpooled_size
 
 Tensor = Any
@@ -46,15 +46,14 @@ _portable: contextvars.ContextVar[_Portable | None] = contextvars.ContextVar("ke
 
 @contextlib.contextmanager
 def portable_indices(int8_steps: Mapping[str, float] | None = None) -> Iterator[None]:
-    """While active, layers that are called or traced use the window encoding as float32, whatever the backend.
+    """While active, layers that are called or traced use the window encoding by arithmetic, whatever the backend.
 
     Exporters trace under it, because runtimes on the edge have no op for the flat one.
 
     Args:
         int8_steps: for graphs that will be quantised to int8 after tracing: by name of a pooling layer, the difference
-            of neighbouring int8 values of its input. Layers then use arithmetic instead of comparisons, see
-            `keras_segnet.layers.quantized_encoding`, pooling layers those that are named here. Default None: no graph
-            of this kind.
+            of neighbouring int8 values of its input. Layers then use `keras_segnet.layers.quantized_encoding`, pooling
+            layers those that are named here. Default None: no graph of this kind.
     """
     token = _portable.set(_Portable(int8_steps))
     try:
@@ -159,18 +158,20 @@ class MaxPoolingWithArgmax2D(_Windowed):
                 "TensorFlow's own kernels and a known size that the windows fill; use strides equal to pool_size here."
             )
         portable = _portable.get()
-        if portable is None or portable.int8_steps is None:
-            return window_encoding.max_pool(inputs, self.pool_size, self.padding, _window_dtype())
+        if portable is None:
+            return window_encoding.max_pool(inputs, self.pool_size, self.padding)
+        if portable.int8_steps is None:
+            return arithmetic_encoding.max_pool(inputs, self.pool_size, self.padding)
         if self.name in portable.int8_steps:
             step = portable.int8_steps[self.name]
             return quantized_encoding.max_pool(inputs, self.pool_size, self.padding, step)
-        pooled, codes = window_encoding.max_pool(inputs, self.pool_size, self.padding, _window_dtype())
+        pooled, codes = arithmetic_encoding.max_pool(inputs, self.pool_size, self.padding)
         return pooled, codes * quantized_encoding.UNIT
 
     def compute_output_spec(self, inputs: Tensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         shape = self.compute_output_shape(inputs.shape)[0]
         flat = self._takes_flat_encoding(inputs.shape)
-        dtype = flat_encoding.index_dtype(inputs.shape) if flat else _window_dtype()
+        dtype = flat_encoding.index_dtype(inputs.shape) if flat else self._window_dtype()
         return keras.KerasTensor(shape, self.compute_dtype), keras.KerasTensor(shape, dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[tuple[int | None, ...], ...]:
@@ -182,6 +183,9 @@ class MaxPoolingWithArgmax2D(_Windowed):
         ]
         shape = (batch, *size, channels)
         return shape, shape
+
+    def _window_dtype(self) -> str:
+        return "int8" if _portable.get() is None else self.compute_dtype
 
     def _check(self, shape: tuple[int | None, ...]) -> None:
         if len(shape) != 4:
@@ -228,11 +232,12 @@ class MaxUnpooling2D(_Windowed):
     def call(self, updates: Tensor, indices: Tensor, like: Tensor | None = None) -> Tensor:
         self._check(updates, indices, like)
         size = None if like is None else tuple(ops.shape(like)[1:3])
-        if _is_window_encoding(indices):
-            portable = _portable.get()
-            by_arithmetic = portable is not None and portable.int8_steps is not None
-            encoding = quantized_encoding if by_arithmetic else window_encoding
+        portable = _portable.get()
+        if portable is not None and _is_window_encoding(indices):
+            encoding = arithmetic_encoding if portable.int8_steps is None else quantized_encoding
             return encoding.max_unpool(updates, indices, self.pool_size, self.padding, size)
+        if _is_window_encoding(indices):
+            return window_encoding.max_unpool(updates, indices, self.pool_size, self.padding, size)
         if size is None:
             height, width = ops.shape(updates)[1:3]
             size = (
@@ -289,13 +294,8 @@ def _keras_decides_about_xla() -> bool:
     return False
 
 
-def _window_dtype() -> str:
-    return "int8" if _portable.get() is None else "float32"
-
-
 def _is_window_encoding(indices: Tensor) -> bool:
     dtype = keras.backend.standardize_dtype(indices.dtype)
-    # Portable codes are made as float32, but Keras casts what enters a layer of mixed precision to its compute dtype.
     return dtype == "int8" or (_portable.get() is not None and "float" in dtype)
 
 

@@ -1,8 +1,8 @@
 """Indices as places in the pooling window: one small integer a window, made from portable ops.
 
 The code of a window of `pool_size` (p, q) is `row * q + column` of its maximum, counted from the window's first corner.
-Everything here is built from space-to-depth, comparisons, selections and depth-to-space, which XLA, JAX,
-PyTorch, LiteRT and ONNX all have and which keep tensors at four dimensions.
+Everything here is built from space-to-depth, comparisons, selections and depth-to-space, which XLA, JAX
+and PyTorch all have and which keep tensors at four dimensions.
 
 The maximum is found by a chain of strict comparisons in row-major order, so the first maximum wins, as in
 `tf.nn.max_pool_with_argmax` and in Caffe-SegNet. A NaN wins only as the first member of its window, again as there.
@@ -19,17 +19,16 @@ from keras_segnet.layers.geometry import Size, at_least_zero, lay_windows
 Tensor = Any
 
 
-def max_pool(x: Tensor, pool_size: tuple[int, int], padding: str, dtype: str) -> tuple[Tensor, Tensor]:
+def max_pool(x: Tensor, pool_size: tuple[int, int], padding: str) -> tuple[Tensor, Tensor]:
     """Pools windows that touch without overlapping (stride = window).
 
     Args:
         x: float tensor `(batch, height, width, channels)`.
         pool_size: `(rows, columns)` of a window.
         padding: `"same"` or `"valid"`.
-        dtype: of the codes.
 
     Returns:
-        `(pooled, codes)`, both `(batch, rows of windows, columns of windows, channels)`.
+        `(pooled, codes)`, both `(batch, rows of windows, columns of windows, channels)`; the codes are int8.
     """
     height, width = ops.shape(x)[1:3]
     rows = lay_windows(height, pool_size[0], pool_size[0], padding)
@@ -42,7 +41,7 @@ def max_pool(x: Tensor, pool_size: tuple[int, int], padding: str, dtype: str) ->
     # Only a window of three or more can hang over the start of the map. Its first members are then padding, which
     # must lose even against minus infinity.
     hangs_over_start = padding == "same" and max(pool_size) > 2
-    best, code = members[0], ops.zeros_like(members[0], dtype=dtype)
+    best, code = members[0], ops.zeros_like(members[0], dtype="int8")
     if hangs_over_start:
         inside = [
             _inside(rows, pool_size[0], row)[:, None, None] & _inside(columns, pool_size[1], column)[:, None]
@@ -56,7 +55,7 @@ def max_pool(x: Tensor, pool_size: tuple[int, int], padding: str, dtype: str) ->
             better = better | (nothing_yet & inside[place])
             nothing_yet = nothing_yet & ~inside[place]
         best = ops.where(better, member, best)
-        code = ops.where(better, ops.cast(place, dtype), code)
+        code = ops.where(better, ops.cast(place, "int8"), code)
     return best, code
 
 
@@ -122,13 +121,13 @@ def fit(x: Tensor, height: Size, width: Size, top: Size, left: Size, fill: float
     """Lays a map into another height and width, `top` and `left` elements from the corner (negative: cut off)."""
     for axis, size, start in ((1, height, top), (2, width, left)):
         old = ops.shape(x)[axis]
-        if _is_zero(start) and isinstance(old, int) and old == size:
-            continue
-        pads: list[list[Size]] = [[0, 0]] * 4
-        pads[axis] = [at_least_zero(start), at_least_zero(size - old - start)]
-        x = ops.pad(x, pads, constant_values=fill)
-        first = at_least_zero(-start)
-        x = x[:, first : first + size] if axis == 1 else x[:, :, first : first + size]
+        before, after, first = at_least_zero(start), at_least_zero(size - old - start), at_least_zero(-start)
+        if not (_is_zero(before) and _is_zero(after)):
+            pads: list[list[Size]] = [[0, 0]] * 4
+            pads[axis] = [before, after]
+            x = ops.pad(x, pads, constant_values=fill)
+        if not (_is_zero(first) and _is_zero(before + old + after - size)):
+            x = x[:, first : first + size] if axis == 1 else x[:, :, first : first + size]
     return x
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_segnet.layers import LocalResponseNormalization
+from keras_segnet.layers import BilinearUpsampling, CropLike, LocalContrastNormalization, LocalResponseNormalization
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's RGB in 0..1, the convention of torchvision's weights."""
 
-PREPROCESSING = ("imagenet", "lrn", None)
+PREPROCESSING = ("imagenet", "lrn", "lcn", None)
 
 # Keras's default momentum of 0.99 trails the weights by some hundred steps, an epoch of CamVid; the epsilon is Caffe's.
 BATCH_NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
@@ -43,20 +43,108 @@ def normalize_colours(x: Any, preprocessing: str | None) -> Any:
         )(x)
     if preprocessing == "lrn":
         return LocalResponseNormalization(name="norm")(x)
+    if preprocessing == "lcn":
+        return LocalContrastNormalization(name="norm")(x)
     raise ValueError(f"preprocessing must be one of {', '.join(map(repr, PREPROCESSING))}; not {preprocessing!r}.")
 
 
-def convolution(x: Any, filters: int, kernel_size: int, name: str, *, relu: bool = True) -> Any:
+def convolution(
+    x: Any,
+    filters: int,
+    kernel_size: int,
+    name: str,
+    *,
+    strides: int = 1,
+    dilation_rate: int = 1,
+    padding: str = "same",
+    relu: bool = True,
+) -> Any:
     """Convolution, batch normalisation and (by default) ReLU: `NAME`, `NAME_bn`, `NAME_relu`."""
-    x = layers.Conv2D(filters, kernel_size, padding="same", kernel_initializer="he_normal", name=name)(x)
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        dilation_rate=dilation_rate,
+        padding=padding,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
     x = layers.BatchNormalization(**BATCH_NORMALIZATION, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
-def classifier(x: Any, num_classes: int, kernel_size: int, name: str, activation: str | None) -> Any:
-    """The last convolution, to one map a class, and its activation in float32 (layer `prob`)."""
-    x = layers.Conv2D(num_classes, kernel_size, padding="same", kernel_initializer="he_normal", name=name)(x)
+def plain_convolution(x: Any, filters: int, kernel_size: int, name: str, *, dilation_rate: int = 1) -> Any:
+    """Convolution and ReLU, without batch normalisation: `NAME`, `NAME_relu`."""
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        dilation_rate=dilation_rate,
+        padding="same",
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def centred_max_pooling(x: Any, strides: int, name: str) -> Any:
+    """Max pooling of 3x3 windows that are centred on every `strides`-th pixel: `NAME_pad`, `NAME`.
+
+    With padding "same" they would lie one pixel further wherever the size is even. The padding is zeros, so the input
+    must not be negative.
+    """
+    x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
+    return layers.MaxPooling2D(3, strides, padding="valid", name=name)(x)
+
+
+def dropped(x: Any, rate: float, name: str) -> Any:
+    """Dropout, or no layer at all where the rate is 0."""
+    return layers.Dropout(rate, name=name)(x) if rate else x
+
+
+def depthwise_convolution(x: Any, kernel_size: int, name: str) -> Any:
+    """Convolution of each channel by itself, and batch normalisation: `NAME`, `NAME_bn`."""
+    # Keras counts the fan-in of a depthwise kernel as if each filter saw all channels; its fan-out is what one sees.
+    he_normal = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="truncated_normal")
+    x = layers.DepthwiseConv2D(kernel_size, padding="same", depthwise_initializer=he_normal, name=name)(x)
+    return layers.BatchNormalization(**BATCH_NORMALIZATION, name=f"{name}_bn")(x)
+
+
+def deconvolution(x: Any, kernel_size: int, strides: int, name: str, *, like: Any) -> Any:
+    """Enlarges by a transposed convolution that starts as bilinear interpolation, to the size of `like`.
+
+    Layers `NAME`, without biases, as in the prototxt files of FCN, and `NAME_crop`.
+    """
+    x = layers.Conv2DTranspose(
+        x.shape[-1],
+        kernel_size,
+        strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=BilinearUpsampling(strides),
+        name=name,
+    )(x)
+    return CropLike(name=f"{name}_crop")(x, like)
+
+
+def bilinear_upsampling(x: Any, factor: int, name: str, *, like: Any) -> Any:
+    """Enlarges by bilinear interpolation, in which nothing is learned, to the size of `like`: `NAME`, `NAME_crop`."""
+    x = layers.UpSampling2D(factor, interpolation="bilinear", name=name)(x)
+    return CropLike(name=f"{name}_crop")(x, like)
+
+
+def scores(x: Any, num_classes: int, name: str, kernel_size: int = 1) -> Any:
+    """A convolution to one map a class."""
+    return layers.Conv2D(num_classes, kernel_size, padding="same", kernel_initializer="he_normal", name=name)(x)
+
+
+def probabilities(x: Any, activation: str | None) -> Any:
+    """The activation of the classes' maps in float32, the layer `prob` that ends every network."""
     return layers.Activation(activation or "linear", dtype="float32", name="prob")(x)
+
+
+def classifier(x: Any, num_classes: int, kernel_size: int, name: str, activation: str | None) -> Any:
+    """The last convolution, to one map a class, and its activation (layer `prob`)."""
+    return probabilities(scores(x, num_classes, name, kernel_size), activation)
 
 
 def scaled(channels: int, width: float) -> int:
@@ -64,7 +152,9 @@ def scaled(channels: int, width: float) -> int:
     return max(1, round(channels * width))
 
 
-def check_common(num_classes: int, width: float, dropout: float, classifier_activation: str | None) -> None:
+def check_common(
+    num_classes: int, width: float, dropout: float = 0.0, classifier_activation: str | None = "softmax"
+) -> None:
     """Refuses arguments that no network takes."""
     if not isinstance(num_classes, int) or num_classes < 2:
         raise ValueError(f"num_classes must be an int of at least 2, not {num_classes!r}.")

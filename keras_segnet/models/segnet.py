@@ -9,11 +9,11 @@ from keras import layers
 
 from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
 from keras_segnet.models import blocks
-from keras_segnet.models.vgg16 import load_vgg16
+from keras_segnet.models.vgg16 import FILTERS, check_vgg16_start, load_vgg16
 
-# Filters of the convolutions of each stage, in the order in which an image meets them. The encoder is VGG16's; the
-# decoder's channels drop at the last convolution of a stage, and its very last one is the classifier.
-ENCODER = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+# Filters of the convolutions of each stage, in the order in which an image meets them. The decoder's channels drop at
+# the last convolution of a stage, and its very last one is the classifier.
+ENCODER = FILTERS
 DECODER = ((512, 512, 512), (512, 512, 256), (256, 256, 128), (128, 64), (64,))
 
 
@@ -42,7 +42,8 @@ def build_segnet(
             `keras_segnet.models.vgg16`. The last two need width 1 and preprocessing "imagenet".
         classifier_activation: `"softmax"` (default) or None for logits.
         preprocessing: what the model does to colours first. `"imagenet"` (default: x/255, minus mean, over standard
-            deviation, so that VGG16 weights fit), `"lrn"`, or None (the released SegNet feeds raw colours).
+            deviation, so that VGG16 weights fit), `"lrn"`, `"lcn"` (the paper's local contrast
+            normalisation), or None (the released SegNet feeds raw colours).
         dropout: rate of dropout after pool3 to pool5 and after conv5_1_D, conv4_1_D and conv3_1_D, where
             bayesian_segnet_train.prototxt has it. Default 0: none.
         name: of the model.
@@ -52,10 +53,7 @@ def build_segnet(
         FileNotFoundError: there is no file at `weights`.
     """
     blocks.check_common(num_classes, width, dropout, classifier_activation)
-    if weights is not None and preprocessing != "imagenet":
-        raise ValueError(f"weights={weights!s} need preprocessing='imagenet', not {preprocessing!r}.")
-    if weights is not None and width != 1.0:
-        raise ValueError(f"weights={weights!s} are those of a net of width 1.0; this one's width is {width}.")
+    check_vgg16_start(weights, width, preprocessing)
 
     image = blocks.image_input(input_shape)
     x = blocks.normalize_colours(image, preprocessing)

@@ -1,4 +1,4 @@
-"""Initial weights for a SegNet encoder: the 13 convolutions of VGG16, trained on ImageNet.
+"""Initial weights for an encoder: the 13 convolutions of VGG16, trained on ImageNet.
 
 Two trainings of VGG16 are about, and they expect different colours:
 
@@ -26,19 +26,31 @@ from keras_segnet.models.blocks import IMAGENET_MEAN, IMAGENET_STD
 
 CAFFE_BGR_MEAN = (103.939, 116.779, 123.68)
 
+FILTERS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+"""Of the 3x3 convolutions of VGG16, by stage; a pooling follows each stage."""
+
 CONVOLUTIONS = {
-    f"conv{block}_{i}": f"block{block}_conv{i}"
-    for block, count in enumerate((2, 2, 3, 3, 3), start=1)
-    for i in range(1, count + 1)
+    f"conv{stage}_{i}": f"block{stage}_conv{i}"
+    for stage, filters in enumerate(FILTERS, start=1)
+    for i in range(1, len(filters) + 1)
 }
 """Name of each convolution here, and in the weights."""
 
 
+def check_vgg16_start(weights: str | os.PathLike[str] | None, width: float, preprocessing: str | None) -> None:
+    """Raises a ValueError if a network of this width and preprocessing cannot start from the weights."""
+    if weights is not None and preprocessing != "imagenet":
+        raise ValueError(f"weights={weights!s} need preprocessing='imagenet', not {preprocessing!r}.")
+    if weights is not None and width != 1.0:
+        raise ValueError(f"weights={weights!s} are those of a net of width 1.0; this one's width is {width}.")
+
+
 def load_vgg16(model: keras.Model, weights: str | os.PathLike[str]) -> None:
-    """Sets the encoder convolutions of a SegNet of width 1 to VGG16's.
+    """Sets the 13 convolutions of VGG16 in a network of width 1.
 
     Args:
-        model: a network with convolutions `conv1_1` ... `conv5_3` and preprocessing "imagenet".
+        model: a network with convolutions `conv1_1` ... `conv5_3` and preprocessing "imagenet"; whatever else it has
+            keeps its weights.
         weights: `"imagenet"` for `keras.applications.VGG16`, or the path of an .npz.
 
     Raises:

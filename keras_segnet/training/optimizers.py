@@ -1,4 +1,4 @@
-"""Muon for convolutional networks."""
+"""Muon for convolutional networks, and SGD as Caffe has it."""
 
 from __future__ import annotations
 
@@ -37,4 +37,41 @@ class ConvolutionMuon(keras.optimizers.Muon):
         return x * (math.sqrt(max(math.prod(x.shape[:-1]), x.shape[-1])) * self.rms_rate)
 
 
-__all__ = ["ConvolutionMuon"]
+@keras.saving.register_keras_serializable("keras_segnet")
+class CaffeSGD(keras.optimizers.SGD):
+    """SGD with momentum as in Caffe's solver, with the multipliers of the released segnet_train.prototxt.
+
+    Decay is part of the gradient, so momentum carries it too; with `weight_decay`, Keras's own optimisers take it off
+    beside momentum, which at a momentum of 0.9 is a tenth as much. Biases learn at twice the rate. They and the offsets
+    of batch normalisation do not decay. (In segnet_basic_train.prototxt these offsets do.)
+
+    Args:
+        learning_rate: a number or a schedule. Default 0.1, the solver's for SegNet-Basic.
+        momentum: default 0.9, the solver's.
+        decay_in_gradient: what the weights are multiplied by and added to the gradient. Default 5e-4, the solver's
+            `weight_decay`.
+        **kwargs: as for `keras.optimizers.SGD`.
+    """
+
+    def __init__(
+        self, learning_rate: Any = 0.1, momentum: float = 0.9, decay_in_gradient: float = 5e-4, **kwargs: Any
+    ) -> None:
+        super().__init__(learning_rate, momentum, **kwargs)
+        self.decay_in_gradient = decay_in_gradient
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        variables = self._trainable_variables if trainable_variables is None else trainable_variables
+        grads = [self._as_caffe_has_it(g, v) for g, v in zip(grads, variables, strict=True)]
+        super().apply(grads, trainable_variables)
+
+    def _as_caffe_has_it(self, gradient: Any, variable: Any) -> Any:
+        if gradient is None or variable.name == "beta":
+            return gradient
+        # The step is proportional to the gradient, and so twice as long.
+        return 2 * gradient if variable.name == "bias" else gradient + self.decay_in_gradient * variable
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "decay_in_gradient": self.decay_in_gradient}
+
+
+__all__ = ["CaffeSGD", "ConvolutionMuon"]

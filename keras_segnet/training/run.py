@@ -20,7 +20,7 @@ import importlib.util
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -29,79 +29,18 @@ import numpy as np
 
 from keras_segnet.data import Augmentation, SegmentationDataset, evaluation_batches
 from keras_segnet.data.dataset import Classes
-from keras_segnet.data.images import MOST_PIXELS
 from keras_segnet.data.pipeline import EpochBatches, for_keras, names_in_batch, steps_per_epoch, training_epochs
+from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.errors import InputError
-from keras_segnet.evaluation.metrics import SegmentationScores
 from keras_segnet.files import PARTIAL, read_text, whole_file, write_text
-from keras_segnet.models import NETWORKS, build
-from keras_segnet.training.callbacks import MedianFrequencyBalancing
+from keras_segnet.training.callbacks import (
+    BatchNormRecalibration,
+    MedianFrequencyBalancing,
+    WeightAveraging,
+    averaged_weights,
+)
+from keras_segnet.training.configuration import RunConfig, build_for_training, build_network
 from keras_segnet.training.devices import current_share, synchronize, unsynchronized
-from keras_segnet.training.losses import WeightedCrossentropy
-from keras_segnet.training.optimizers import ConvolutionMuon
-
-WARMUP_EPOCHS = 2
-
-OPTIMIZERS = {"muon": 4e-3, "adamw": 2e-3}
-"""Optimisers of a run, and the learning rate of each."""
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """What makes a run; `config.json` holds it.
-
-    Attributes:
-        data: "camvid", "streets" or a folder, as `keras_segnet.data.open_dataset` takes it.
-        model: registry name of the network.
-        width: factor on its channel counts.
-        input_size: height and width at which it is trained.
-        epochs: passes over the training set.
-        batch_size: images a step.
-        weights: initial weights: None, "imagenet" or the path of an .npz.
-        seed: of initial weights, order, augmentation and dropout.
-        optimizer: "muon" (`ConvolutionMuon`; without pretrained weights it takes a deep SegNet a third of the epochs
-            that AdamW takes to get signals through the bottleneck) or "adamw".
-        learning_rate: highest rate of the schedule: up in a straight line over the first epochs, down along a cosine
-            to zero at the end. None, the default, becomes the optimiser's own in `OPTIMIZERS`.
-        weight_decay: of the optimiser.
-        balancing: definition of median frequency balancing, or "none".
-        balancing_exponent: power of its weights.
-        augment: whether training images are changed at random, see `keras_segnet.data.Augmentation`.
-        scale: range of the factor by which they are scaled then. Narrow ranges suit short runs, wide ones long runs.
-    """
-
-    data: str
-    model: str = "segnet"
-    width: float = 1.0
-    input_size: tuple[int, int] = (360, 480)
-    epochs: int = 100
-    batch_size: int = 4
-    weights: str | None = None
-    seed: int = 0
-    optimizer: str = "muon"
-    learning_rate: float | None = None
-    weight_decay: float = 4e-3
-    balancing: str = "presence"
-    balancing_exponent: float = 1.0
-    augment: bool = True
-    scale: tuple[float, float] = (0.75, 1.75)
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}.")
-        if self.seed < 0:
-            raise InputError(f"seed must not be negative; it is {self.seed}.")
-        height, width = self.input_size
-        if min(height, width) < 1 or height * width > MOST_PIXELS:
-            raise InputError(
-                f"input_size must be two positive numbers, at most {MOST_PIXELS:,} pixels; it is {self.input_size}."
-            )
-        if self.optimizer not in OPTIMIZERS:
-            raise InputError(f"--optimizer {self.optimizer}: must be {' or '.join(OPTIMIZERS)}.")
-        if self.learning_rate is None:
-            # Here, so that config.json holds the rate that was used.
-            object.__setattr__(self, "learning_rate", OPTIMIZERS[self.optimizer])
 
 
 def _is_of(value: Any, kind: Any) -> bool:
@@ -213,6 +152,7 @@ def train(
     validation: SegmentationDataset,
     callbacks: list[keras.callbacks.Callback],
     announce: Callable[[str], None],
+    progress: Progress = silent,
 ) -> None:
     """Trains a run to its end, from its last checkpoint if it has one.
 
@@ -223,6 +163,7 @@ def train(
         validation: is scored after each epoch.
         callbacks: further Keras callbacks, for showing progress.
         announce: is told in one line what happens.
+        progress: shows how far a pass over the training set is, for batch normalisation.
 
     Raises:
         InputError: what the configuration asks for cannot be; the checkpoint cannot be read; the training set is
@@ -235,6 +176,8 @@ def train(
         tf.config.experimental.enable_op_determinism()
     steps = steps_per_epoch(training, config.batch_size)
     share = current_share()
+    if config.recalibrate and share.devices > 1:
+        raise InputError("recomputing batch statistics (recalibrate) is for one device; train without, or on one.")
     if config.batch_size % share.devices:
         raise InputError(f"--batch-size {config.batch_size} must be a multiple of the {share.devices} devices.")
     if run.checkpoint_path.is_file():
@@ -245,11 +188,13 @@ def train(
         model = build_for_training(config, training.classes, steps)
         epoch = 0
     augmentation = Augmentation(scale=config.scale) if config.augment else None
-    balancing = (
-        []
-        if config.balancing == "none"
-        else [MedianFrequencyBalancing(training, config.balancing, config.balancing_exponent)]
-    )
+    changes: list[keras.callbacks.Callback] = []
+    if config.balancing not in ("none", "released"):
+        changes.append(MedianFrequencyBalancing(training, config.balancing, config.balancing_exponent))
+    if config.ema_momentum is not None:
+        changes.append(WeightAveraging())
+    if config.recalibrate:
+        changes.append(BatchNormRecalibration(training, config.batch_size, config.input_size, progress))
     if run.exists():
         run.refuse_other_data(training)
     elif share.writes:
@@ -260,17 +205,21 @@ def train(
 
     synchronize(model)
     part = (share.process, share.processes)
-    epochs = training_epochs(training, config.batch_size, config.input_size, augmentation, config.seed, epoch, part)
+    epochs = training_epochs(
+        training, config.batch_size, config.input_size, augmentation, config.seed, epoch, part=part
+    )
     model.fit(
         for_keras(epochs, steps, config.input_size),
         initial_epoch=epoch,
         epochs=config.epochs,
-        validation_data=evaluation_batches(validation, config.batch_size, config.input_size, part, share.devices),
+        validation_data=evaluation_batches(
+            validation, config.batch_size, config.input_size, part=part, multiple=share.devices
+        ),
         callbacks=[
-            *balancing,
+            *changes,
             _Epochs(epochs, config.seed),
             _FiniteLoss(config, run, training),
-            *([_Recorder(run, rows)] if share.writes else []),
+            *([_Recorder(run, rows, config, training.classes)] if share.writes else []),
             *callbacks,
         ],
         verbose=0,
@@ -282,58 +231,6 @@ def tensorboard_callback(run: Run) -> keras.callbacks.Callback:
     if importlib.util.find_spec("tensorboard") is None:
         raise InputError("--tensorboard needs TensorBoard: pip install keras-segnet[tensorboard].")
     return keras.callbacks.TensorBoard(run.folder / "tensorboard", write_graph=False)
-
-
-def build_for_training(config: RunConfig, classes: Classes, steps: int) -> keras.Model:
-    """The compiled network of a run.
-
-    Args:
-        config: of the run.
-        classes: of its data.
-        steps: an epoch.
-
-    Raises:
-        InputError: the configuration names no network, or one that cannot be built so.
-    """
-    if config.model not in NETWORKS:
-        raise InputError(f"--model {config.model}: there is no such network; there are {', '.join(NETWORKS)}.")
-    options: dict[str, Any] = {"width": config.width}
-    if config.weights is not None:
-        options["weights"] = config.weights
-    try:
-        model = build(config.model, len(classes), (*config.input_size, 3), **options)
-    except (ValueError, TypeError, FileNotFoundError) as error:
-        raise InputError(f"{config.model}: {error}") from error
-    warmup = min(WARMUP_EPOCHS, config.epochs - 1) * steps
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else config.learning_rate,
-        decay_steps=config.epochs * steps - warmup,
-        warmup_target=config.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    optimizer: keras.optimizers.Optimizer
-    if config.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
-    else:
-        optimizer = ConvolutionMuon(
-            schedule,
-            weight_decay=config.weight_decay,
-            adam_weight_decay=config.weight_decay,
-            adam_lr_ratio=OPTIMIZERS["adamw"] / OPTIMIZERS["muon"],
-            # Its filters are classes, which are better not forced to be equally strong.
-            exclude_layers=[f"^{_classifier_name(model)}/"],
-        )
-    model.compile(
-        optimizer=optimizer,
-        loss=WeightedCrossentropy(len(classes), ignore_class=classes.ignored),
-        metrics=[SegmentationScores(len(classes), classes.ignored)],
-    )
-    return model
-
-
-def _classifier_name(model: keras.Model) -> str:
-    """Name of the last convolution."""
-    return [layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][-1]
 
 
 def _load_checkpoint(path: Path) -> keras.Model:
@@ -396,10 +293,12 @@ class _FiniteLoss(keras.callbacks.Callback):
 class _Recorder(keras.callbacks.Callback):
     """Writes metrics.csv, model.keras and checkpoint.keras after each epoch, in this order; see the module."""
 
-    def __init__(self, run: Run, rows: list[dict[str, float]]) -> None:
+    def __init__(self, run: Run, rows: list[dict[str, float]], config: RunConfig, classes: Classes) -> None:
         super().__init__()
         self.run = run
         self.rows = rows
+        self.config = config
+        self.classes = classes
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         row = {"epoch": epoch + 1, "learning_rate": float(self.model.optimizer.learning_rate)}
@@ -408,8 +307,16 @@ class _Recorder(keras.callbacks.Callback):
         self.rows.append(row)
         self.run.write_rows(self.rows)
         if row["val_global_accuracy"] > best_before:
-            _save(self.model, self.run.model_path)
+            with averaged_weights(self.model):
+                _save(self._in_float32(), self.run.model_path)
         _save(self.model, self.run.checkpoint_path)
+
+    def _in_float32(self) -> keras.Model:
+        if self.config.precision == "float32":
+            return self.model
+        model = build_network(replace(self.config, precision="float32", weights=None), self.classes)
+        model.set_weights(self.model.get_weights())
+        return model
 
 
 def _save(model: keras.Model, path: Path) -> None:

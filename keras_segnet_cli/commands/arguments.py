@@ -16,7 +16,10 @@ class Split(StrEnum):
     test = "test"
 
 
-DATA_HELP = "A folder (images/ and labels/, or CamVid's lists), 'camvid' to download it, or 'streets' for drawn ones."
+DATA_HELP = (
+    "A folder: images/ and labels/, or CamVid, VOC 2012, Cityscapes or SUN RGB-D as they come; its kind may be said, "
+    "as in voc2012:FOLDER. Or 'camvid' to download it, or 'streets' for drawn ones."
+)
 
 Data = Annotated[
     str,
@@ -24,9 +27,29 @@ Data = Annotated[
 ]
 
 
+Crf = Annotated[
+    bool, typer.Option("--crf", help="Refine predictions by a dense CRF (Krähenbühl and Koltun, 2011), at full size.")
+]
+
+
 def absolute(path: str, but_for: tuple[str, ...] = ()) -> str:
     """The path from the root, so that a run can go on from another folder; words that are no paths stay."""
     return path if path in but_for else str(Path(path).resolve())
+
+
+def absolute_data(data: str) -> str:
+    """The same of a data set, whose kind may be said before the path."""
+    from keras_segnet.data.open import absolute
+
+    return absolute(data)
+
+
+def refuse_missing_folder(file: Path) -> None:
+    """Raises an InputError if there is no folder for a file that is to be written."""
+    from keras_segnet.errors import InputError
+
+    if not file.parent.is_dir():
+        raise InputError(f"{file.parent} is not a folder; {file.name} was to be written there.")
 
 
 def parse_size(text: str) -> tuple[int, int]:

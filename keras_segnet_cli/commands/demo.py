@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -56,9 +56,12 @@ def demo(
 
     test = open_dataset(str(data), "test")
     model = load_keras_model(run.model_path)
-    exports = ((Format.saved_model, folder / "saved_model"), (Format.tflite, folder / "segnet.tflite"))
+    exports: list[tuple[Format, Path, dict[str, Any]]] = [
+        (Format.saved_model, folder / "saved_model", {}),
+        (Format.tflite, folder / "segnet.tflite", {"classes": test.classes}),
+    ]
     try:
-        show_reports([export_model(model, format, path, test, 20, {}) for format, path in exports])
+        show_reports([export_model(model, format, path, test, 20, options) for format, path, options in exports])
     except ParityError as error:
         fail(str(error), 1)
     scores = evaluate_segmenter(load_segmenter(folder / "segnet.tflite"), test, screen.progress).scores()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class Format(StrEnum):
     saved_model = "saved_model"
     tflite = "tflite"
+    onnx = "onnx"
 
 
 def export(
@@ -35,13 +36,20 @@ def export(
     images: Annotated[int, typer.Option(min=1, help="Compare on this many images, spread over the data.")] = 20,
     input_size: Annotated[
         str | None,
-        typer.Option(metavar="HEIGHTxWIDTH", help="Size of a .tflite file's input, where the model's is open."),
+        typer.Option(
+            metavar="HEIGHTxWIDTH", help="Size of a .tflite or .onnx file's input, where the model's is open."
+        ),
     ] = None,
     precision: Annotated[str, typer.Option(help="Of a .tflite file: float32, float16 or int8.")] = "float32",
-    head: Annotated[str, typer.Option(help="Of a .tflite file: probabilities, logits or class_map.")] = "probabilities",
+    head: Annotated[
+        str, typer.Option(help="Of a .tflite or .onnx file: probabilities, logits or class_map.")
+    ] = "probabilities",
     interface: Annotated[
         str, typer.Option(help="Dtype that an int8 file takes and gives: float32, int8 or uint8.")
     ] = "float32",
+    dynamic_batch: Annotated[
+        bool, typer.Option("--dynamic-batch", help="Have an .onnx file take any number of images at once.")
+    ] = False,
     calibration_images: Annotated[
         int, typer.Option(min=1, help="Training images on which the ranges of an int8 file are measured.")
     ] = 100,
@@ -55,16 +63,23 @@ def export(
     Example: `keras-segnet export runs/first/model.keras --format tflite --output segnet.tflite --data my_images`
 
     In eight bits: `keras-segnet export MODEL --format tflite --precision int8 --output small.tflite --data my_images`
+
+    For TensorRT: `keras-segnet export MODEL --format onnx --output segnet.onnx --data my_images`
     """
     from keras_segnet.data import open_dataset
     from keras_segnet.errors import InputError
     from keras_segnet.exporting import ParityError
+    from keras_segnet.inference.classes import written_classes_of
     from keras_segnet.inference.segmenter import load_keras_model
 
     if output.exists():
         raise InputError(f"{output} exists already; remove it or choose another --output.")
-    if format is not Format.tflite and (precision, head, interface) != ("float32", "probabilities", "float32"):
-        raise InputError("--precision, --head and --interface are for --format tflite.")
+    if format is not Format.tflite and (precision, interface) != ("float32", "float32"):
+        raise InputError("--precision and --interface are for --format tflite.")
+    if format is Format.saved_model and (head, input_size) != ("probabilities", None):
+        raise InputError("--head and --input-size are for --format tflite and onnx.")
+    if format is not Format.onnx and dynamic_batch:
+        raise InputError("--dynamic-batch is for --format onnx.")
     if precision == "int8" and data is None:
         raise InputError("--precision int8 needs --data: images on which the ranges of activations are measured.")
     size = None if input_size is None else parse_size(input_size)
@@ -73,8 +88,13 @@ def export(
         say("No --data is given; comparing on drawn streets.")
     keras_model = load_keras_model(model)
     options: dict[str, Any] = {}
+    if format is not Format.saved_model:
+        options |= {"head": head, "input_size": size}
     if format is Format.tflite:
-        options = {"precision": precision, "head": head, "interface": interface, "input_size": size}
+        options |= {"precision": precision, "interface": interface}
+        options["classes"] = written_classes_of(model, keras_model.output_shape[-1])
+    if format is Format.onnx:
+        options |= {"dynamic_batch": dynamic_batch}
     if precision == "int8":
         training = open_dataset(str(data), "train")
         _refuse_other_classes(keras_model, training)
@@ -110,12 +130,14 @@ def export_model(
     model: Any, format: Format, output: Path, dataset: SegmentationDataset, images: int, options: dict[str, Any]
 ) -> ParityReport:
     """Exports and compares on images spread over a data set."""
-    from keras_segnet.exporting import to_saved_model, to_tflite
+    from keras_segnet import exporting
 
-    pictures = pictures_of(dataset, images)
-    if format is Format.tflite:
-        return to_tflite(model, output, images=pictures, progress=screen.progress, **options)
-    return to_saved_model(model, output, images=pictures, progress=screen.progress)
+    to_format = {
+        Format.saved_model: exporting.to_saved_model,
+        Format.tflite: exporting.to_tflite,
+        Format.onnx: exporting.to_onnx,
+    }[format]
+    return to_format(model, output, images=pictures_of(dataset, images), progress=screen.progress, **options)
 
 
 def compare_precisions(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_segnet_cli import screen
-from keras_segnet_cli.commands.arguments import DATA_HELP, absolute, fail, parse_size
+from keras_segnet_cli.commands.arguments import DATA_HELP, absolute, absolute_data, fail, parse_size
 from keras_segnet_cli.screen import console, say
 
 if TYPE_CHECKING:
@@ -24,7 +24,14 @@ def train(
         str | None,
         typer.Option(help=DATA_HELP),
     ] = None,
-    model: Annotated[str, typer.Option(help="Network: segnet or segnet_basic.")] = "segnet",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="Settings to start from: 'paper' (Table 1), or 'modern' (the defaults, and averaged weights). Options "
+            "that are given override it."
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Network; keras-segnet models lists them.")] = "segnet",
     width: Annotated[float, typer.Option(help="Factor on the channels of every layer.")] = 1.0,
     input_size: Annotated[str, typer.Option(metavar="HEIGHTxWIDTH", help="Size at which to train.")] = "360x480",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training set.")] = 100,
@@ -32,15 +39,38 @@ def train(
     weights: Annotated[
         str | None, typer.Option(help="Start of the encoder: 'imagenet', or an .npz of VGG16's convolutions.")
     ] = None,
+    preprocessing: Annotated[
+        str | None,
+        typer.Option(
+            help="What the network does to colours: imagenet (mean and deviation), lrn (released SegNet-Basic), lcn "
+            "(the paper) or none (released SegNet).  [default: the network's own]"
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-    optimizer: Annotated[str, typer.Option(help="muon or adamw.")] = "muon",
+    optimizer: Annotated[str, typer.Option(help="muon, adamw or sgd.")] = "muon",
     learning_rate: Annotated[
         float | None,
-        typer.Option(help="Highest rate; up at first, down along a cosine.  [default: 4e-3 for muon, 2e-3 for adamw]"),
+        typer.Option(
+            help="Highest rate.  [default: 4e-3 for muon, 2e-3 for adamw; for sgd 0.1, and 1e-3 with deep networks]"
+        ),
     ] = None,
-    weight_decay: Annotated[float, typer.Option(help="Of the optimiser.")] = 4e-3,
+    schedule: Annotated[
+        str, typer.Option(help="Of the rate: cosine (up at first, down along a cosine) or constant.")
+    ] = "cosine",
+    weight_decay: Annotated[float, typer.Option(help="Of the optimiser; 5e-4 in the released code.")] = 4e-3,
+    loss_normalization: Annotated[
+        str,
+        typer.Option(
+            help="What the loss over pixels is divided by: valid_pixels (their number, the released code), weights "
+            "(the sum of their weights) or sum (nothing, the paper)."
+        ),
+    ] = "valid_pixels",
     balancing: Annotated[
-        str, typer.Option(help="Median frequency balancing: presence, presence_with_ignored, global, or none.")
+        str,
+        typer.Option(
+            help="Median frequency balancing: presence (the paper), presence_with_ignored, global, released (the "
+            "constants of the released code, for CamVid), or none."
+        ),
     ] = "presence",
     balancing_exponent: Annotated[
         float, typer.Option(help="Power of its weights: 1 as in the paper, 0.5 for less, 0 for none.")
@@ -49,6 +79,21 @@ def train(
     scale: Annotated[
         tuple[float, float], typer.Option(help="Range of random scaling: narrow for short runs, wide for long ones.")
     ] = (0.75, 1.75),
+    ema_momentum: Annotated[
+        float | None,
+        typer.Option(
+            help="Validate and save averages of the weights, which keep so much of themselves at each step: 0.99."
+        ),
+    ] = None,
+    recalibrate: Annotated[
+        bool,
+        typer.Option(
+            help="Before each validation, take the statistics of batch normalisation from a pass over the training set."
+        ),
+    ] = False,
+    precision: Annotated[
+        str, typer.Option(help="float32, or mixed_bfloat16, which some devices compute faster.")
+    ] = "float32",
     tensorboard: Annotated[
         bool,
         typer.Option("--tensorboard", help="Write logs for TensorBoard too (pip install keras-segnet[tensorboard])."),
@@ -71,38 +116,50 @@ def train(
 
     Example: `keras-segnet train --data my_images --width 0.25 --input-size 180x240 --epochs 50 --output runs/first`
 
+    The paper's Table 1: `keras-segnet train --recipe paper --model segnet_basic --data camvid --output runs/table1`
+
     After a kill: `keras-segnet train --resume --output runs/first`
 
     On several devices or machines: see docs/many_devices.md.
     """
+    from keras_segnet.training.recipes import settings_of
     from keras_segnet.training.run import Run, RunConfig
 
     run = Run(output)
     given = {
-        "data": data and absolute(data, but_for=("camvid", "streets")),
+        "data": data and absolute_data(data),
+        "recipe": recipe,
         "model": model,
         "width": width,
         "input_size": parse_size(input_size),
         "epochs": epochs,
         "batch_size": batch_size,
         "weights": weights and absolute(weights, but_for=("imagenet",)),
+        "preprocessing": preprocessing,
         "seed": seed,
         "optimizer": optimizer,
         "learning_rate": learning_rate,
+        "schedule": schedule,
         "weight_decay": weight_decay,
+        "loss_normalization": loss_normalization,
         "balancing": balancing,
         "balancing_exponent": balancing_exponent,
         "augment": augment,
         "scale": scale,
+        "ema_momentum": ema_momentum,
+        "recalibrate": recalibrate,
+        "precision": precision,
     }
+    on_the_command_line = {name: value for name, value in given.items() if _is_on_the_command_line(context, name)}
     if resume and run.exists():
         config = run.config()
-        _refuse_other_settings(context, given, config, output)
+        _refuse_other_settings(on_the_command_line, config, output)
     elif data is None:
         why = f"there is no run in {output} to resume, and a new one needs --data" if resume else "--data is missing"
         fail(f"{why}: a folder, 'camvid' or 'streets'.", 2)
     else:
-        config = RunConfig(**given)  # type: ignore[arg-type]
+        settings = {**given, **settings_of(recipe, model, weights), **on_the_command_line}
+        config = RunConfig(**settings)
         if resume:
             say(f"There is no run in {output} yet; starting it.")
     train_and_report(
@@ -124,12 +181,16 @@ def _place(
     return contextlib.nullcontext() if devices is None else mirrored(devices)
 
 
-def _refuse_other_settings(context: typer.Context, given: dict[str, Any], config: RunConfig, output: Path) -> None:
+def _is_on_the_command_line(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _refuse_other_settings(on_the_command_line: dict[str, Any], config: RunConfig, output: Path) -> None:
     from keras_segnet.errors import InputError
 
-    for name, value in given.items():
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE" and value != getattr(config, name):
+    for name, value in on_the_command_line.items():
+        if value != getattr(config, name):
             raise InputError(
                 f"--{name.replace('_', '-')} {value} differs from the run in {output}, which has "
                 f"{getattr(config, name)}; leave it out to go on, or choose another --output."
@@ -173,7 +234,7 @@ def train_and_report(
                 f"Training {config.model} (width {config.width:g}, {height}x{width}, {len(training.classes)} classes) "
                 f"on {len(training)} images, validating on {len(validation)}."
             )
-            train(config, run, training, validation, [shown, *logs] if share.writes else [], announce)
+            train(config, run, training, validation, [shown, *logs] if share.writes else [], announce, shown.progress)
         shown.close()
         if share.writes:
             report(config, run, training, validation)

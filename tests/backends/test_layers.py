@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
+from keras_segnet.layers import BroadcastLike, InterpolateLike, MaxPoolingWithArgmax2D, MaxUnpooling2D, ZeroPaddingTo
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 
@@ -104,3 +104,22 @@ def test_mixed_precision_computes_in_half(policy):
     np.testing.assert_array_equal(pooled.astype("float32"), half)
     np.testing.assert_array_equal(unpooled.astype("float32"), oracles.scatter(half, positions, (5, 7)))
     assert keras.backend.standardize_dtype(model.outputs[1].dtype) == policy.removeprefix("mixed_")
+
+
+@pytest.mark.parametrize(("factor", "size"), [(1, (3, 4)), (3, (10, 7)), (8, (29, 41)), (16, (1, 16))])
+def test_interpolation_puts_element_i_at_factor_times_i(factor, size):
+    x = np.random.default_rng(0).normal(size=(2, *(-(-n // factor) for n in size), 3)).astype("float32")
+    like = np.zeros((2, *size, 1), "float32")
+    upstream = np.ones((2, *size, 3), "float32")
+    outputs, (back,) = gradients.run(lambda x: (InterpolateLike(factor)(x, like), x), [x], [upstream])
+    np.testing.assert_allclose(outputs[0], oracles.interpolate(x, factor, size), atol=1e-5)
+    # Each pixel's weights add up to one.
+    np.testing.assert_allclose(back.sum(axis=(1, 2)), np.prod(size), rtol=1e-5)
+
+
+def test_maps_are_repeated_and_lengthened():
+    x = np.arange(6.0, dtype="float32").reshape(1, 2, 1, 3)
+    repeated = BroadcastLike()(x[:, :1], like=np.zeros((1, 4, 5, 2), "float32"))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(repeated), np.tile(x[:, :1], (1, 4, 5, 1)))
+    longer = keras.ops.convert_to_numpy(ZeroPaddingTo(2)(x))
+    np.testing.assert_array_equal(longer, np.pad(x, [(0, 0), (0, 0), (0, 1), (0, 0)]))

@@ -9,6 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import networks
 import numpy as np
+from small_networks import NETWORKS as REGISTERED
 
 
 def main(folder):
@@ -16,9 +17,15 @@ def main(folder):
     folder.mkdir(parents=True)
     for network in networks.NETWORKS:
         for size in networks.SIZES:
-            model = networks.build(network, size)
-            model.save(folder / f"{network}-{size}.keras")
-            np.save(folder / f"{network}-{size}.npy", model.predict(networks.image(size), verbose=0))
+            write(folder / f"{network}-{size}.keras", networks.build(network, size), networks.image(size))
+    if keras.backend.backend() == "tensorflow":
+        for network in REGISTERED:
+            write(folder / f"{network}-small.keras", networks.build_small(network), networks.picture(*networks.SMALL))
+
+
+def write(path, model, image):
+    model.save(path)
+    np.save(path.with_suffix(".npy"), model.predict_on_batch(image))
 
 
 if __name__ == "__main__":

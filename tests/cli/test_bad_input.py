@@ -95,13 +95,23 @@ def test_a_faulty_data_set(fault: str, folder: Path, tmp_path: Path, capsys: pyt
         (["--data", "nowhere"], ["nowhere", "does not exist"]),
         (["--data", "DATA", "--input-size", "0x10"], ["--input-size", "'0x10'", "360x480"]),
         (["--data", "DATA", "--input-size", "10"], ["--input-size", "'10'"]),
-        (["--data", "DATA", "--model", "segnot"], ["segnot", "segnet, segnet_basic"]),
+        (["--data", "DATA", "--model", "segnot"], ["segnot", "segnet, segnet_basic", "fcn_8s"]),
         (["--data", "DATA", "--width", "0"], ["width", "0"]),
         (["--data", "DATA", "--weights", "nowhere.npz", "--width", "1"], ["nowhere.npz", "no file"]),
         (["--data", "DATA", "--weights", "nowhere.npz", "--width", "0.5"], ["nowhere.npz", "0.5"]),
-        (["--data", "DATA", "--model", "segnet_basic", "--weights", "imagenet"], ["segnet_basic", "weights"]),
+        (
+            ["--data", "DATA", "--model", "segnet_basic", "--weights", "imagenet"],
+            ["segnet_basic", "takes no weights", "fcn_8s"],
+        ),
         (["--data", "DATA", "--balancing", "fair"], ["fair", "presence"]),
         (["--data", "DATA", "--scale", "2", "1"], ["scale", "(2.0, 1.0)"]),
+        (["--data", "DATA", "--recipe", "pasta"], ["--recipe pasta", "paper or modern"]),
+        (["--data", "DATA", "--preprocessing", "rgb"], ["preprocessing", "'lcn'", "'rgb'"]),
+        (["--data", "DATA", "--schedule", "linear"], ["--schedule linear", "cosine or constant"]),
+        (["--data", "DATA", "--loss-normalization", "mean"], ["--loss-normalization mean", "valid_pixels or weights"]),
+        (["--data", "DATA", "--ema-momentum", "1"], ["--ema-momentum 1.0", "below 1"]),
+        (["--data", "DATA", "--precision", "float16"], ["--precision float16", "mixed_bfloat16"]),
+        (["--data", "FOUR", "--balancing", "released"], ["--balancing released", "11 classes", "have 4"]),
         (["--data", "EMPTY"], ["empty", "images/"]),
         ([], ["--data"]),
     ],
@@ -110,7 +120,11 @@ def test_a_faulty_argument(
     arguments: list[str], expected: list[str], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "empty").mkdir()
-    places = {"DATA": str(folder), "EMPTY": str(tmp_path / "empty")}
+    if "FOUR" in arguments:
+        (folder / "classes.txt").write_text("sky\nroad\ncar\ntree")
+        for path in (folder / "labels").iterdir():
+            repaint(path, lambda label: np.minimum(label, 3))
+    places = {"DATA": str(folder), "FOUR": str(folder), "EMPTY": str(tmp_path / "empty")}
     output = tmp_path / "run"
     assert run(["train", *TRAIN, *(places.get(word, word) for word in arguments), "--output", str(output)]) == 2
     line = one_line(capsys)
@@ -136,7 +150,7 @@ def test_resuming_with_other_settings(trained: tuple[Path, Path], capsys: pytest
     assert "--seed 7" in line and str(output) in line
 
 
-@pytest.mark.parametrize("name", ["text.keras", "missing.keras", "text.tflite", "folder", "picture.png"])
+@pytest.mark.parametrize("name", ["text.keras", "missing.keras", "text.tflite", "text.onnx", "folder", "picture.png"])
 def test_what_is_no_model(name: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / name
     if name == "folder":
@@ -172,7 +186,11 @@ def test_export_onto_an_existing_file(
         (["--format", "tflite", "--head", "labels"], "head must be one of"),
         (["--format", "tflite", "--interface", "int8"], "goes with precision 'int8'"),
         (["--format", "saved_model", "--precision", "float16"], "are for --format tflite"),
-        (["--format", "saved_model", "--head", "class_map"], "are for --format tflite"),
+        (["--format", "saved_model", "--head", "class_map"], "are for --format tflite and onnx"),
+        (["--format", "saved_model", "--input-size", "24x32"], "are for --format tflite and onnx"),
+        (["--format", "onnx", "--precision", "int8"], "are for --format tflite"),
+        (["--format", "onnx", "--head", "labels"], "head must be one of"),
+        (["--format", "tflite", "--dynamic-batch"], "is for --format onnx"),
     ],
 )
 def test_export_options_that_do_not_go_together(
@@ -200,6 +218,15 @@ def test_calibration_on_another_set_of_classes(
     assert run(["export", str(tmp_path / "three.keras"), *options, "--output", str(output)]) == 2
     assert "predicts 3 classes" in one_line(capsys)
     assert not output.exists()
+
+
+def test_options_of_boundary_scores_without_them(
+    trained: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, output = trained
+    arguments = ["evaluate", str(output / "model.keras"), "--data", str(data), "--boundary-matching", "one_to_one"]
+    assert run(arguments) == 2
+    assert "are for --boundary" in one_line(capsys)
 
 
 def test_an_unknown_optimizer(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from keras_segnet.data import evaluation_batches, folder
+from keras_segnet.evaluation.metrics import ConfusionMatrix
+from keras_segnet.inference.classes import classes_of
 from keras_segnet.losses import WeightedCrossentropy
-from keras_segnet.metrics import GlobalAccuracy
-from keras_segnet_cli.main import run
+from keras_segnet.metrics import BoundaryF1, GlobalAccuracy
+from keras_segnet_cli.main import app, run
 
 SHELL = [sys.executable, "-m", "keras_segnet_cli"]
 
@@ -27,7 +29,7 @@ def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_imports_no_framework() -> None:
     names = ("tensorflow", "keras", "keras_segnet", "numpy", "cv2", "grain")
     check = (
-        "import sys; from keras_segnet_cli.main import run; run(sys.argv[1:]); "
+        "import sys; from keras_segnet_cli.main import app, run; run(sys.argv[1:]); "
         f"print([n for n in {names} if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", check, "train", "--help"], capture_output=True, text=True)
@@ -35,9 +37,12 @@ def test_help_imports_no_framework() -> None:
     assert "--batch-size" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "export", "check-gpu", "predict", "demo"])
+COMMANDS = [*(command.name for command in app.registered_commands), "data check", "data weights"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_an_example_in_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([command, "--help"]) == 0
+    assert run([*command.split(), "--help"]) == 0
     assert f"Example: keras-segnet {command}" in " ".join(capsys.readouterr().out.split())
 
 
@@ -78,7 +83,7 @@ def test_model_is_that_of_the_best_validation_global_accuracy(trained: tuple[Pat
 
 def exported(kind: str, trained: tuple[Path, Path], output: Path) -> Path:
     data, run_folder = trained
-    path = output / ("model.tflite" if kind == "tflite" else "saved_model")
+    path = output / {"tflite": "model.tflite", "onnx": "model.onnx", "saved_model": "saved_model"}[kind]
     status = run(
         ["export", str(run_folder / "model.keras"), "--format", kind, "--output", str(path), "--data", str(data)]
     )
@@ -86,7 +91,7 @@ def exported(kind: str, trained: tuple[Path, Path], output: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["keras", "tflite", "saved_model"])
+@pytest.mark.parametrize("kind", ["keras", "tflite", "onnx", "saved_model"])
 def test_evaluate_scores_every_kind_of_model_at_the_labels_own_resolution(
     kind: str, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -114,6 +119,48 @@ def test_evaluate_scores_every_kind_of_model_at_the_labels_own_resolution(
     assert set(found["classes"]["thing 0"]) == {"accuracy", "iou", "pixels"}
 
 
+@pytest.mark.parametrize(
+    ("options", "counting", "matching"),
+    [
+        ([], "ground_truth", "distance"),
+        (["--boundary-counting", "boundary", "--boundary-matching", "one_to_one"], "boundary", "one_to_one"),
+    ],
+)
+def test_evaluate_scores_boundaries_at_the_labels_own_resolution(
+    options: list[str],
+    counting: str,
+    matching: str,
+    trained: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data, run_folder = trained
+    scores = tmp_path / "scores.json"
+    arguments = ["evaluate", str(run_folder / "model.keras"), "--data", str(data), "--split", "test", "--flip"]
+    assert run([*arguments, "--boundary", *options, "--json", str(scores)]) == 0
+    found = json.loads(scores.read_text())
+
+    network = keras.models.load_model(run_folder / "model.keras", compile=False)
+    matrix, boundary = ConfusionMatrix(11, 255), BoundaryF1(11, 255, counting, matching)
+    test = folder(data, "test")
+    for image, label in (test[i] for i in range(len(test))):
+        small = cv2.resize(image, (32, 24), interpolation=cv2.INTER_AREA)
+        both = network.predict(np.stack([small, small[:, ::-1]]), verbose=0)
+        probabilities = (both[0] + both[1, :, ::-1]) / 2
+        prediction = cv2.resize(probabilities, (64, 48), interpolation=cv2.INTER_LINEAR).argmax(-1)
+        matrix.add(label, prediction)
+        boundary.update_state(label, prediction)
+    assert found["boundary_f1"] == pytest.approx(boundary.result(), abs=2e-3)
+    assert found["mean_iou"] == pytest.approx(matrix.scores().mean_iou, abs=2e-4)
+    assert (found["boundary_counting"], found["boundary_matching"]) == (counting, matching)
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("G "))
+    assert line == (
+        f"G {100 * found['global_accuracy']:.2f} / C {100 * found['class_average_accuracy']:.2f} / "
+        f"mIoU {100 * found['mean_iou']:.2f} / BF {100 * found['boundary_f1']:.2f}  (BF: counting {counting}, "
+        f"matching {matching}, within 0.75 % of the diagonal)"
+    )
+
+
 def test_predict_writes_a_mask_and_an_overlay_at_the_images_size(trained: tuple[Path, Path], tmp_path: Path) -> None:
     data, run_folder = trained
     output = tmp_path / "labelled"
@@ -128,11 +175,34 @@ def test_predict_writes_a_mask_and_an_overlay_at_the_images_size(trained: tuple[
 
 
 def test_predict_takes_one_image_and_a_tflite_file(trained: tuple[Path, Path], tmp_path: Path) -> None:
-    data, _ = trained
+    data, run_folder = trained
     model = exported("tflite", trained, tmp_path)
     image = data / "images" / "street_3.png"
     assert run(["predict", str(model), str(image), "--output", str(tmp_path / "one")]) == 0
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["street_3_mask.png", "street_3_overlay.png"]
+    # The file knows the names of the run that it was exported from, and predict uses its colours.
+    written = json.loads((run_folder / "config.json").read_text())["classes"]
+    assert list(classes_of(model, 11).names) == written["names"]
+    mask, painted = (
+        cv2.imread(str(tmp_path / "one" / f"street_3_{kind}.png"), cv2.IMREAD_COLOR_RGB) for kind in ("mask", "overlay")
+    )
+    expected = 0.5 * cv2.imread(str(image), cv2.IMREAD_COLOR_RGB) + 0.5 * np.array(written["colours"])[mask[..., 0]]
+    assert np.abs(painted - expected).max() <= 0.5
+
+
+def test_export_writes_onnx_with_the_head_the_size_and_the_batch_that_are_asked_for(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    import onnx
+
+    data, run_folder = trained
+    path = tmp_path / "model.onnx"
+    arguments = ["export", str(run_folder / "model.keras"), "--format", "onnx", "--output", str(path)]
+    options = ["--data", str(data), "--images", "2", "--head", "class_map", "--input-size", "24x32", "--dynamic-batch"]
+    assert run([*arguments, *options]) == 0
+    (output,) = onnx.load(path).graph.output
+    assert output.name == "class_map"
+    assert [dim.dim_param or dim.dim_value for dim in output.type.tensor_type.shape.dim] == ["batch", 24, 32]
 
 
 def test_predict_goes_on_where_it_was_stopped(trained: tuple[Path, Path], tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ def start(data: Path, output: Path, *more: str) -> subprocess.Popen[str]:
 
 def settings() -> list[str]:
     return [
+        # Averaged weights and recalibrated batch normalisation: more to go on with.
+        "--recipe",
+        "modern",
         "--model",
         "segnet_basic",
         "--width",

@@ -11,6 +11,7 @@ from keras_segnet.data import (
     Example,
     SegmentationDataset,
     evaluation_batches,
+    pipeline,
     training_batches,
 )
 from keras_segnet.data.pipeline import Augment, EpochBatches
@@ -183,3 +184,39 @@ def test_colours_change_within_their_range_and_labels_do_not() -> None:
 def test_any_size(size: tuple[int, int]) -> None:
     images, labels = epoch(training_batches(Striped(), 4, size))[0]
     assert images.shape == (4, *size, 3) and labels.shape == (4, *size)
+
+
+@pytest.mark.parametrize("threads", [0, 1, 7])
+def test_the_number_of_threads_changes_nothing(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = epoch(training_batches(Striped(), 3, (24, 32), seed=4))
+    monkeypatch.setattr(pipeline, "READING", grain.ReadOptions(num_threads=threads, prefetch_buffer_size=5))
+    for (a, b), (c, d) in zip(usual, epoch(training_batches(Striped(), 3, (24, 32), seed=4)), strict=True):
+        np.testing.assert_array_equal(a, c)
+        np.testing.assert_array_equal(b, d)
+
+
+class Counted(Striped):
+    """Counts how often each example is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[int] = []
+
+    def __getitem__(self, index: int) -> Example:
+        self.reads.append(index)
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("examples", [0, 7, 40])
+def test_examples_that_fit_into_the_memory_are_read_once(examples: int) -> None:
+    size = 48 * 64 * 4  # Of an image and its label.
+    dataset = Counted()
+    batches = training_batches(dataset, 8, (24, 32), seed=2, memory=examples * size + size - 1)
+    epochs = [epoch(batches) for _ in range(3)]
+    again = np.bincount(dataset.reads, minlength=40)
+    assert sorted(again.tolist()) == [1] * examples + [3] * (40 - examples)
+    for number, batches_of_one in enumerate(epochs):
+        fresh = epoch(training_batches(Striped(), 8, (24, 32), seed=2, first_epoch=number, memory=0))
+        for (a, b), (c, d) in zip(batches_of_one, fresh, strict=True):
+            np.testing.assert_array_equal(a, c)
+            np.testing.assert_array_equal(b, d)

@@ -15,7 +15,8 @@ README = Path(__file__).parents[2] / "export" / "README.md"
 
 
 def test_the_program_for_boards(tmp_path: Path) -> None:
-    (program,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    programs = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (program,) = [text for text in programs if "ai_edge_litert" in text]
     model = build_segnet_basic(3, (24, 32, 3), width=0.05)
     to_tflite(model, tmp_path / "segnet.tflite")
     image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)

@@ -6,7 +6,12 @@ from keras_segnet.data import camvid
 from keras_segnet.data.dataset import Classes, Example, SegmentationDataset
 from keras_segnet.data.statistics import ClassStatistics, count_classes, median_frequency_weights
 from keras_segnet.errors import InputError
-from keras_segnet.training.callbacks import MedianFrequencyBalancing
+from keras_segnet.training.callbacks import (
+    BatchNormRecalibration,
+    MedianFrequencyBalancing,
+    WeightAveraging,
+    averaged_weights,
+)
 from keras_segnet.training.losses import WeightedCrossentropy
 
 IGNORED = 9
@@ -250,3 +255,177 @@ def test_camvids_class_weights(camvid_statistics, definition):
     np.testing.assert_allclose(
         median_frequency_weights(camvid_statistics, definition), GOLDEN[definition], atol=1e-4, rtol=0
     )
+
+
+# Batch normalisation.
+
+
+class Pictures(Arrays):
+    """Noisy images of one size."""
+
+    def __init__(self, count=5):
+        random = np.random.default_rng(4)
+        super().__init__(random.integers(0, 4, (count, 4, 6)))
+        self.images = random.integers(0, 256, (count, 4, 6, 3)).astype("uint8")
+
+    def __getitem__(self, index):
+        return Example(self.images[index], self.labels[index])
+
+    def batches(self, size):
+        return [self.images[i : i + size].astype("float64") for i in range(0, len(self), size)]
+
+
+def normalizing_model(pointwise=2, **compile_options):
+    """1x1 convolutions, so that what they compute is a product."""
+    keras.utils.set_random_seed(1)
+    image = x = keras.Input((4, 6, 3))
+    for i in range(pointwise):
+        x = keras.layers.Conv2D(5 + i, 1, name=f"conv{i}")(x)
+        x = keras.layers.BatchNormalization(
+            epsilon=1e-3, gamma_initializer="random_normal", beta_initializer="random_normal", name=f"bn{i}"
+        )(x)
+        x = keras.layers.ReLU(name=f"relu{i}")(x)
+    model = keras.Model(image, keras.layers.Conv2D(4, 1, activation="softmax", name="classifier")(x))
+    model.compile(keras.optimizers.SGD(0.01, **compile_options), WeightedCrossentropy(4, ignore_class=IGNORED))
+    return model
+
+
+def statistics_by_hand(model, batches):
+    """Means and variances, by the released script's rule: each batch normalised by itself, then averages."""
+    means, variances = ([[] for layer in model.layers if "bn" in layer.name] for _ in range(2))
+    for x in batches:
+        for i in range(len(means)):
+            kernel, bias = (w.astype("float64") for w in model.get_layer(f"conv{i}").get_weights())
+            gamma, beta, _, _ = (w.astype("float64") for w in model.get_layer(f"bn{i}").get_weights())
+            x = x @ kernel[0, 0] + bias
+            values = x.reshape(-1, x.shape[-1])
+            means[i].append(values.mean(axis=0))
+            variances[i].append(values.var(axis=0, ddof=1))
+            x = np.maximum(0, (x - values.mean(axis=0)) / np.sqrt(values.var(axis=0) + 1e-3) * gamma + beta)
+    sizes = [len(x) for x in batches]
+    return [
+        (np.average(m, axis=0, weights=sizes), np.average(v, axis=0, weights=sizes))
+        for m, v in zip(means, variances, strict=True)
+    ]
+
+
+def assert_statistics(model, expected):
+    for i, (mean, variance) in enumerate(expected):
+        *_, moving_mean, moving_variance = model.get_layer(f"bn{i}").get_weights()
+        np.testing.assert_allclose(moving_mean, mean, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(moving_variance, variance, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("pointwise", "batch_size"), [(1, 5), (2, 2), (3, 4)])
+def test_statistics_are_those_of_a_pass_with_each_batch_normalised_by_itself(pointwise, batch_size):
+    dataset, model = Pictures(), normalizing_model(pointwise)
+    recalibration = BatchNormRecalibration(dataset, batch_size, (4, 6))
+    recalibration.set_model(model)
+    for _ in range(2):
+        recalibration.recalibrate()
+        assert_statistics(model, statistics_by_hand(model, dataset.batches(batch_size)))
+        # Other weights give other statistics.
+        model.set_weights([0.5 * w for w in model.get_weights()])
+
+
+def training_run(model, dataset, callbacks, **options):
+    x, labels = dataset.images.astype("float32"), np.stack(dataset.labels)
+    return model.fit(x, labels, batch_size=2, shuffle=False, epochs=3, callbacks=callbacks, verbose=0, **options)
+
+
+def test_each_validation_uses_them_and_training_does_not():
+    dataset = Pictures()
+    data = dataset.images.astype("float32"), np.stack(dataset.labels)
+    plain, model, seen = normalizing_model(), normalizing_model(), []
+
+    class Look(keras.callbacks.Callback):
+        def on_test_end(self, logs=None):
+            assert_statistics(model, statistics_by_hand(model, dataset.batches(2)))
+            seen.append(logs["loss"])
+
+    training_run(plain, dataset, [], validation_data=data)
+    recalibration = BatchNormRecalibration(dataset, 2, (4, 6))
+    history = training_run(model, dataset, [recalibration, Look()], validation_data=data).history
+    assert history["val_loss"] == seen and len(seen) == 3
+    for ours, theirs in zip(model.trainable_variables, plain.trainable_variables, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    assert_statistics(model, statistics_by_hand(model, dataset.batches(2)))
+    assert model.evaluate(*data, batch_size=2, verbose=0) == pytest.approx(seen[-1], rel=1e-6)
+
+
+def test_without_validation_the_end_of_training_has_them():
+    dataset, model, passes = Pictures(), normalizing_model(), []
+
+    def progress(items, total, description):
+        passes.append((total, description))
+        return items
+
+    training_run(model, dataset, [BatchNormRecalibration(dataset, 2, (4, 6), progress)])
+    assert_statistics(model, statistics_by_hand(model, dataset.batches(2)))
+    assert passes == [(3, "Recalibrating batch normalisation")]
+
+
+def test_frozen_layers_keep_their_statistics():
+    dataset, model = Pictures(), normalizing_model()
+    model.get_layer("bn0").trainable = False
+    before = model.get_layer("bn0").get_weights()
+    recalibration = BatchNormRecalibration(dataset, 2, (4, 6))
+    recalibration.set_model(model)
+    recalibration.recalibrate()
+    np.testing.assert_array_equal(model.get_layer("bn0").get_weights()[3], before[3])
+    assert (model.get_layer("bn1").get_weights()[3] != 1).all()
+
+
+def test_a_network_without_batch_normalisation_is_not_passed_through():
+    dataset = Pictures()
+    training_run(compiled_model(), dataset, [BatchNormRecalibration(dataset, 2, (4, 6))])
+    assert dataset.reads == 0
+
+
+def test_batch_normalisation_in_a_model_within_a_model_is_refused():
+    image = keras.Input((4, 6, 3))
+    outer = keras.Model(image, normalizing_model()(image))
+    recalibration = BatchNormRecalibration(Pictures(), 2, (4, 6))
+    recalibration.set_model(outer)
+    with pytest.raises(ValueError, match="within it"):
+        recalibration.recalibrate()
+
+
+# Averages of weights.
+
+
+def test_validation_uses_averaged_weights_and_training_does_not():
+    dataset = Pictures()
+    data = dataset.images.astype("float32"), np.stack(dataset.labels)
+    plain, model = normalizing_model(), normalizing_model(use_ema=True, ema_momentum=0.9)
+    averages, seen = [], []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            now = [v.numpy() for v in model.trainable_variables]
+            averages[:] = [0.9 * a + 0.1 * b for a, b in zip(averages, now, strict=True)] if averages else now
+
+        def on_test_end(self, logs=None):
+            seen.append([v.numpy() for v in model.trainable_variables])
+            assert_statistics(model, statistics_by_hand(model, dataset.batches(2)))
+
+        def on_epoch_end(self, epoch, logs=None):
+            for v, average in zip(seen[-1], averages, strict=True):
+                np.testing.assert_allclose(v, average, rtol=1e-5, atol=1e-6)
+            with averaged_weights(model):
+                for v, average in zip(model.trainable_variables, seen[-1], strict=True):
+                    np.testing.assert_array_equal(v.numpy(), average)
+            trained.append([v.numpy() for v in model.trainable_variables])
+
+    class Trained(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            expected.append([v.numpy() for v in plain.trainable_variables])
+
+    trained, expected = [], []
+    training_run(plain, dataset, [Trained()])
+    callbacks = [Look(), WeightAveraging(), BatchNormRecalibration(dataset, 2, (4, 6))]
+    training_run(model, dataset, callbacks, validation_data=data)
+    assert len(trained) == len(expected) == 3
+    for epoch in zip(trained, expected, strict=True):
+        for ours, theirs in zip(*epoch, strict=True):
+            np.testing.assert_array_equal(ours, theirs)

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_segnet.training.optimizers import ConvolutionMuon
+from keras_segnet.training.optimizers import CaffeSGD, ConvolutionMuon
 
 SHAPES = [(3, 3, 4, 8), (3, 3, 16, 5), (1, 1, 3, 11), (7, 7, 2, 6), (1, 1, 1, 1)]
 
@@ -61,18 +61,35 @@ def test_the_rest_moves_as_adam_would_have_it(shape, name):
     np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-6)
 
 
-def test_a_saved_model_goes_on_with_the_same_optimizer(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "rate", "decay"), [("kernel", 1, 5e-2), ("gamma", 1, 5e-2), ("beta", 1, 0), ("bias", 2, 0)]
+)
+def test_sgd_moves_as_caffe_has_it(name, rate, decay):
+    moved = variable((3, 4), name=name)
+    optimizer = CaffeSGD(0.1, momentum=0.9, decay_in_gradient=5e-2)
+    expected, momentum = moved.numpy().astype("float64"), 0.0
+    for seed in range(4):
+        gradient = np.random.default_rng(seed).normal(size=(3, 4)).astype("float32")
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [moved])
+        momentum = 0.9 * momentum + rate * 0.1 * (gradient + decay * expected)
+        expected = expected - momentum
+    np.testing.assert_allclose(moved.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [ConvolutionMuon, CaffeSGD])
+def test_a_saved_model_goes_on_with_the_same_optimizer(kind, tmp_path):
     keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).normal(size=(8, 6, 6, 3)).astype("float32")
     y = x.sum(axis=-1, keepdims=True)
     model = keras.Sequential(
         [keras.Input((6, 6, 3)), keras.layers.Conv2D(4, 3, padding="same"), keras.layers.Conv2D(1, 1)]
     )
-    model.compile(ConvolutionMuon(0.01, exclude_layers=["conv2d_1"]), "mse")
+    options = {"exclude_layers": ["conv2d_1"]} if kind is ConvolutionMuon else {"decay_in_gradient": 0.1}
+    model.compile(kind(0.01, use_ema=True, ema_momentum=0.9, **options), "mse")
     model.fit(x, y, epochs=2, verbose=0)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
-    assert isinstance(again.optimizer, ConvolutionMuon)
+    assert isinstance(again.optimizer, kind)
     for one in (model, again):
         one.fit(x, y, epochs=2, verbose=0, shuffle=False)
     for one, other in zip(model.get_weights(), again.get_weights(), strict=True):

@@ -1,0 +1,89 @@
+"""What each head of a .tflite file costs: SegNet of a quarter of the width at 360x480 in LiteRT on the CPU.
+
+.venv/bin/python benchmarks/heads.py
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import typer
+from ai_edge_litert.interpreter import Interpreter
+from rich.progress import track
+from side_by_side import console, show
+
+from keras_segnet import build_segnet
+from keras_segnet.exporting import tflite, to_tflite
+from keras_segnet.exporting.heads import HEADS
+from keras_segnet.exporting.parity import street_images
+
+SIZE = (360, 480)
+KINDS = {
+    "float32": {},
+    "int8, float32 at its ends": {"precision": "int8"},
+    "int8, uint8 at its ends": {"precision": "int8", "interface": "uint8"},
+}
+
+
+class Runner:
+    """One file: `milliseconds` of each inference, and of inference and numpy's choice of the best class."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self._interpreter = Interpreter(str(path), num_threads=threads)
+        self._interpreter.allocate_tensors()
+        (self._input,), (self._output,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self.bytes = int(np.prod(self._output["shape"])) * np.dtype(self._output["dtype"]).itemsize
+        self.milliseconds: dict[str, list[float]] = {"inference": [], "with choice of class": []}
+
+    def run(self, image: np.ndarray) -> None:
+        given = image[None].astype(self._input["dtype"])
+        start = time.perf_counter()
+        self._interpreter.set_tensor(self._input["index"], given)
+        self._interpreter.invoke()
+        output = self._interpreter.get_tensor(self._output["index"])
+        self.milliseconds["inference"].append(1e3 * (time.perf_counter() - start))
+        if output.ndim == 4:
+            output.argmax(axis=-1)
+        self.milliseconds["with choice of class"].append(1e3 * (time.perf_counter() - start))
+
+
+def main(
+    rounds: Annotated[int, typer.Option(min=1, help="How often each file has its turn.")] = 40,
+    threads: Annotated[int, typer.Option(min=1, help="Of LiteRT.")] = 2,
+) -> None:
+    """Prints medians of inference, alone and with the choice of the best class, and how they compare."""
+    # Rounding decides the labels of random weights, and this is about time.
+    tflite.LEAST_AGREEMENT |= dict.fromkeys(tflite.LEAST_AGREEMENT, 0.0)
+    keras.utils.set_random_seed(0)
+    model = build_segnet(11, (*SIZE, 3), width=0.25)
+    images = street_images(SIZE, 4)
+    with tempfile.TemporaryDirectory() as folder:
+        runners: dict[tuple[str, str], Runner] = {}
+        for kind, options in KINDS.items():
+            for head in HEADS:
+                path = Path(folder) / f"{len(runners)}.tflite"
+                to_tflite(model, path, head=head, **options, representative_data=images, images=images[:1])
+                runners[kind, head] = Runner(path, threads)
+        for turn in track(range(rounds + 2), description="Taking turns", console=console):
+            for runner in runners.values():
+                runner.run(images[turn % len(images)])
+    for kind in KINDS:
+        figures = {
+            # The first two turns warm up.
+            f"{head}, {runners[kind, head].bytes / 1e6:.2f} MB": {
+                what: statistics.median(values[2:]) for what, values in runners[kind, head].milliseconds.items()
+            }
+            for head in HEADS
+        }
+        show(f"SegNet, width 0.25, 1x360x480, {kind}, {threads} threads", figures, "ms")
+
+
+if __name__ == "__main__":
+    typer.run(main)

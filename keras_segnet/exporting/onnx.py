@@ -1,0 +1,152 @@
+"""Export to ONNX, which TensorRT on a Jetson and onnxruntime take."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_segnet.data.statistics import Progress, silent
+from keras_segnet.errors import InputError
+from keras_segnet.exporting.heads import head as head_of
+from keras_segnet.exporting.parity import ParityReport, export_through_gate, street_images
+from keras_segnet.exporting.tflite import require_tensorflow
+from keras_segnet.exporting.tracing import trace
+from keras_segnet.inference.segmenter import CONTENTS, KerasSegmenter, OnnxSegmenter, import_for_onnx
+
+LEAST_AGREEMENT = 0.999
+"""Share of pixels that must get the Keras model's label."""
+
+OPSET = 17
+"""The newest that TensorRT 8.6 takes; TensorRT 10 takes 9 to 20 (docs/operators.md of onnx/onnx-tensorrt)."""
+
+
+def to_onnx(
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    *,
+    head: str = "probabilities",
+    input_size: tuple[int, int] | None = None,
+    dynamic_batch: bool = False,
+    images: Sequence[np.ndarray] | None = None,
+    progress: Progress = silent,
+) -> ParityReport:
+    """Exports a network as an .onnx file, and proves it.
+
+    The file takes images named `image`, float32 RGB 0..255 `(batch, height, width, 3)`, as a .tflite file does, and
+    works channels first inside. It is of opset 17 and holds float32 only, but for comparisons, the sizes of slices and
+    pads, and a class map; all of its ops are in the lists of TensorRT 8.6 and 10. TensorRT makes it float16 or int8
+    when it builds its engine (`trtexec --fp16`).
+
+    Args:
+        model: a network of this library, under the TensorFlow backend.
+        path: of the file to write; nothing may be there.
+        head: what comes out, under this name. `"probabilities"` (default) or `"logits"`, float32
+            `(batch, height, width, classes)`, or `"class_map"`, int32 `(batch, height, width)`.
+        input_size: height and width. Default: the model's, where it has fixed ones.
+        dynamic_batch: whether the file takes any number of images at once; TensorRT wants to be told their least, usual
+            and largest number then. Default False: one image, for which an engine can be built with no such word.
+        images: uint8 RGB images to compare on. Default: four drawn streets.
+        progress: shows how far the comparison is.
+
+    Returns:
+        The comparison with the Keras model.
+
+    Raises:
+        InputError: an argument is none of these, the model's size is not known, something is at `path` already, its
+            folder does not exist, or a package of the extra `onnx` is not installed.
+        ParityError: less than 99.9 % of the pixels get the Keras model's label. No file is left then.
+        RuntimeError: the backend is not TensorFlow.
+    """
+    require_tensorflow()
+    for package in ("onnx", "onnxruntime", "tf2onnx"):
+        import_for_onnx(package)
+    finish = head_of(head)
+    reference = KerasSegmenter(model)
+    size = input_size or reference.input_size
+    if size is None:
+        raise InputError(f"the model {model.name} takes images of any size; an .onnx file needs one: give input_size.")
+
+    def write(partial: Path) -> None:
+        converted = _convert(model, (None if dynamic_batch else 1, *size, 3), head, finish)
+        contents = {"head": head, "classes": reference.num_classes, "precision": "float32"}
+        partial.write_bytes(_finished(converted, contents).SerializeToString())
+
+    return export_through_gate(
+        path,
+        write,
+        reference,
+        OnnxSegmenter,
+        list_ops,
+        street_images(size) if images is None else images,
+        LEAST_AGREEMENT,
+        progress,
+    )
+
+
+def _convert(
+    model: keras.Model, shape: tuple[int | None, int, int, int], head: str, finish: Callable[[Any], Any]
+) -> Any:
+    import tf2onnx
+
+    from keras_segnet.exporting.onnx_graph import tidy
+
+    function = trace(model, shape, head, finish)
+    taken, given = function.inputs[0].name, function.outputs[0].name
+    converted, _ = tf2onnx.convert.from_graph_def(
+        _with_captured_constants(function.graph),
+        name=model.name,
+        input_names=[taken],
+        output_names=[given],
+        opset=OPSET,
+        custom_op_handlers={"SelectV2": (_to_where, [])},
+        tensors_to_rename={taken: "image", given: head},
+    )
+    return tidy(converted, {layer.name for layer in model.layers})
+
+
+def _with_captured_constants(graph: Any) -> Any:
+    """The definition of a function's graph, with constants in place of the eager tensors that it takes from outside."""
+    import tensorflow as tf
+
+    definition = graph.as_graph_def()
+    nodes = {node.name: node for node in definition.node}
+    for outer, inner in graph.captures:
+        node = nodes[inner.op.name]
+        node.Clear()
+        node.name, node.op = inner.op.name, "Const"
+        node.attr["dtype"].type = inner.dtype.as_datatype_enum
+        node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(outer.numpy()))
+    return definition
+
+
+def _to_where(context: Any, node: Any, name: str, arguments: Any) -> None:
+    """Takes the op that it is, where tf2onnx would multiply by 0 and 1: that makes NaN of infinity times 0."""
+    node.type, node.domain = "Where", ""
+
+
+def _finished(model: Any, contents: dict[str, Any]) -> Any:
+    """The model with its batch named, checked, and with a word on what is in it; see `OnnxSegmenter`."""
+    import onnx
+
+    for value in (*model.graph.input, *model.graph.output):
+        batch = value.type.tensor_type.shape.dim[0]
+        if not batch.dim_value:
+            batch.dim_param = "batch"
+    model.producer_name = "keras_segnet"
+    onnx.helper.set_model_props(model, {CONTENTS: json.dumps(contents)})
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def list_ops(path: Path) -> dict[str, int]:
+    """How often each op occurs in an .onnx file, most frequent first."""
+    import onnx
+
+    return dict(Counter(node.op_type for node in onnx.load(path).graph.node).most_common())

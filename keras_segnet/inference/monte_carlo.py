@@ -1,0 +1,227 @@
+"""Monte-Carlo dropout: what a network knows, and how sure it is of it (Bayesian SegNet, arXiv 1511.02680)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import keras
+import numpy as np
+
+from keras_segnet.data.statistics import Progress, silent
+from keras_segnet.errors import InputError
+from keras_segnet.inference.segmenter import KerasSegmenter, load_keras_model, resize_maps
+
+SAMPLES = 50
+"""As the paper; about 40 are as good, and about 6 beat the network without dropout."""
+
+DROPOUTS = (keras.layers.Dropout, keras.layers.AlphaDropout, keras.layers.GaussianDropout)
+"""Layers that count as dropout; SpatialDropout2D and its kin are Dropouts too."""
+
+
+@dataclass(frozen=True)
+class UncertainPrediction:
+    """What a network with dropout says of some images.
+
+    Attributes:
+        probabilities: float32 `(batch, height, width, classes)`, mean of the samples.
+        uncertainty: float32 `(batch, height, width)`, variance of the samples (divided by their number), averaged over
+            the classes: the paper's model uncertainty. 0 where all samples agree; at most 1 over the number of classes.
+    """
+
+    probabilities: np.ndarray
+    uncertainty: np.ndarray
+
+
+def predict_with_uncertainty(
+    model: keras.Model,
+    images: np.ndarray,
+    samples: int = SAMPLES,
+    *,
+    seed: int = 0,
+    batch_size: int = 4,
+    progress: Progress = silent,
+) -> UncertainPrediction:
+    """Predicts many times with dropout on, and gives mean and variance of the class probabilities.
+
+    Only dropout is on: batch normalisation uses its moving statistics, as in any prediction. The model itself is not
+    changed. Memory does not grow with the number of samples. The same seed, batch size and backend give the same
+    samples.
+
+    Args:
+        model: functional or sequential, with dropout layers and softmax at its end, such as
+            `build_segnet(dropout=0.5)` makes, trained or loaded from a .keras file.
+        images: RGB 0..255 `(batch, height, width, 3)`, uint8 or float, of a size that the model takes.
+        samples: forward passes of each image. Default 50, as the paper.
+        seed: of the dropout, an int from 0 up.
+        batch_size: images, or samples of one image, that go through the network at once. Default 4, which SegNet at
+            360x480 does in some 2 GB.
+        progress: shows how far it is.
+
+    Raises:
+        InputError: the model has no dropout layer, so its samples would not vary, or gives no probabilities.
+        ValueError: an argument is not one of the above.
+    """
+    images = np.asarray(images)
+    if images.ndim != len(model.input_shape) or not len(images):
+        raise ValueError(
+            f"images must be a batch (batch, height, width, 3) of at least one; their shape is {images.shape}."
+        )
+    for name, value, least in (("samples", samples, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
+        if not isinstance(value, int | np.integer) or value < least:
+            raise ValueError(f"{name} must be an int of at least {least}, not {value!r}.")
+    sampler = _sampler_of(model)
+    sampler.restart(seed)
+
+    # A batch that has few images is filled with samples of them.
+    passes = []
+    for first in range(0, len(images), batch_size):
+        copies = min(samples, max(1, batch_size // len(images[first : first + batch_size])))
+        passes += [(first, copies, min(copies, samples - done)) for done in range(0, samples, copies)]
+    means, variances = [], []
+    for first, group in groupby(progress(passes, len(passes), "Sampling with dropout"), itemgetter(0)):
+        part = images[first : first + batch_size]
+        mean, variance = _mean_and_variance(
+            sample for _, copies, wanted in group for sample in sampler.draw(part, copies)[:wanted]
+        )
+        means.append(mean.astype(np.float32))
+        variances.append(variance.mean(axis=-1).astype(np.float32))
+    return UncertainPrediction(np.concatenate(means), np.concatenate(variances))
+
+
+def _mean_and_variance(samples: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """One sample at a time, by Welford's updates, which do not cancel."""
+    mean = deviations = np.zeros(())
+    for count, sample in enumerate(samples, start=1):
+        from_old_mean = sample - mean
+        mean = mean + from_old_mean / count
+        deviations = deviations + from_old_mean * (sample - mean)
+    return mean, deviations / count
+
+
+class _AlwaysOn(keras.layers.Layer):
+    """A dropout layer of its own seed that drops in predictions too."""
+
+    def __init__(self, dropout: keras.layers.Layer) -> None:
+        super().__init__(name=dropout.name, dtype=dropout.dtype_policy)
+        self.dropout = type(dropout).from_config({**dropout.get_config(), "seed": 0})
+
+    def call(self, inputs: Any) -> Any:
+        return self.dropout(inputs, training=True)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+    def restart(self, seed: int) -> None:
+        self.dropout.seed_generator.state.assign([seed, 0])
+
+
+class _Sampler:
+    """A model's twin that shares all layers with it but dropout, which is always on."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self._dropouts: list[_AlwaysOn] = []
+
+        def share(layer: keras.layers.Layer) -> keras.layers.Layer:
+            if not (isinstance(layer, DROPOUTS) and layer.rate > 0):
+                return layer
+            self._dropouts.append(_AlwaysOn(layer))
+            return self._dropouts[-1]
+
+        try:
+            self._model = keras.models.clone_model(model, clone_function=share, recursive=True)
+        except ValueError as error:
+            raise InputError(
+                f"{model.name} is neither functional nor sequential; its dropout cannot be kept on."
+            ) from error
+        if not self._dropouts:
+            raise InputError(
+                f"{model.name} has no dropout layer, so its predictions would not vary; build and train it with "
+                "dropout, as in build_segnet(dropout=0.5)."
+            )
+
+    def restart(self, seed: int) -> None:
+        """Takes all dropout layers to the beginning of random streams that the seed names."""
+        streams = np.random.default_rng(seed).integers(2**31, size=len(self._dropouts))
+        for layer, stream in zip(self._dropouts, streams, strict=True):
+            layer.restart(int(stream))
+
+    def draw(self, images: np.ndarray, copies: int) -> np.ndarray:
+        """Samples of the class probabilities of a batch: `(copies, batch, height, width, classes)`."""
+        outputs = np.asarray(self._model.predict_on_batch(np.concatenate([images] * copies)), np.float64)
+        if not np.allclose(outputs.sum(axis=-1), 1, atol=1e-2):
+            raise InputError(
+                f"{self._model.name} gives no probabilities, for they do not sum to 1; build it with "
+                "classifier_activation='softmax'."
+            )
+        return outputs.reshape(copies, len(images), *outputs.shape[1:])
+
+
+_samplers: WeakKeyDictionary[keras.Model, _Sampler] = WeakKeyDictionary()
+
+
+def _sampler_of(model: keras.Model) -> _Sampler:
+    """Made once for a model, because Keras compiles it anew each time."""
+    if model not in _samplers:
+        _samplers[model] = _Sampler(model)
+    return _samplers[model]
+
+
+class MonteCarloSegmenter(KerasSegmenter):
+    """A Keras model whose probabilities are the mean of samples with dropout on.
+
+    Every image gets the same random streams, so its result does not depend on the images before it.
+
+    Args:
+        model, samples, seed: as in `predict_with_uncertainty`.
+
+    Raises:
+        InputError: the model has no dropout layer.
+    """
+
+    def __init__(self, model: keras.Model, samples: int = SAMPLES, seed: int = 0) -> None:
+        super().__init__(model)
+        _sampler_of(model)
+        self.samples = samples
+        self.seed = seed
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        return self._predict(images).probabilities
+
+    def probabilities_and_uncertainty(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of one image, both at its own size.
+
+        Args:
+            image: uint8 RGB `(height, width, 3)`, of any size. It is resized to the network's input.
+
+        Returns:
+            float32 `(height, width, classes)` and float32 `(height, width)`; see `UncertainPrediction`.
+        """
+        prediction = self._predict(self.fit(image)[None])
+        size = image.shape[:2]
+        return resize_maps(prediction.probabilities[0], size), resize_maps(prediction.uncertainty[0], size)
+
+    def _predict(self, images: np.ndarray) -> UncertainPrediction:
+        return predict_with_uncertainty(self.model, images, self.samples, seed=self.seed)
+
+
+def load_monte_carlo_segmenter(path: str | os.PathLike[str], samples: int = SAMPLES) -> MonteCarloSegmenter:
+    """Opens a .keras file to sample with dropout on.
+
+    Raises:
+        InputError: it is no .keras file of a segmentation network with dropout.
+    """
+    path = Path(path)
+    if path.exists() and path.suffix != ".keras":
+        raise InputError(f"{path} cannot be sampled: dropout is in .keras files only, not in exported ones.")
+    model = load_keras_model(path)
+    try:
+        return MonteCarloSegmenter(model, samples)
+    except InputError as error:
+        raise InputError(f"{path} cannot be sampled: {error}") from error

@@ -1,0 +1,129 @@
+"""What a network's graph tells: its cost, how far it sees, and which layers score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import layers
+
+from keras_segnet.layers import CropLike, InterpolateLike, MaxPoolingWithArgmax2D, MaxUnpooling2D
+
+CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
+POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D, MaxPoolingWithArgmax2D)
+GLOBAL_POOLINGS = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
+UPSAMPLINGS = (MaxUnpooling2D, InterpolateLike, layers.Conv2DTranspose, layers.UpSampling2D, layers.Resizing)
+
+
+@dataclass(frozen=True)
+class NetworkSummary:
+    """What a network costs and how far it sees.
+
+    Attributes:
+        parameters: those that training changes; running averages of batch normalisation are not among them.
+        multiply_adds: for one image, of all convolutions, transposed convolutions and dense layers; None where the
+            network's size is open. Biases, normalisation, activations, pooling and interpolation are not counted.
+        receptive_field: rows and columns of the image that a unit at the encoder's deepest place sees; infinite where
+            the network pools whole maps.
+    """
+
+    parameters: int
+    multiply_adds: int | None
+    receptive_field: tuple[float, float]
+
+
+def summarize(model: keras.Model) -> NetworkSummary:
+    """Summarises a functional model, whose weights may have any values."""
+    calls = list(_calls(model))
+    known = all(None not in tensor.shape[1:] for tensor in model.inputs)
+    return NetworkSummary(
+        parameters=sum(math.prod(variable.shape) for variable in model.trainable_variables),
+        multiply_adds=sum(_multiply_adds(call) for call in calls) if known else None,
+        receptive_field=(_receptive_field(model, calls, 0), _receptive_field(model, calls, 1)),
+    )
+
+
+def score_layers(model: keras.Model) -> list[str]:
+    """Names of the layers whose filters are classes: what gives scores, and the deconvolutions that only enlarge them.
+
+    These are the last convolutions before the output on each path to it, and transposed convolutions on the way from
+    there that take as many channels as they give.
+    """
+    made_by = {id(tensor): call for call in _calls(model) for tensor in call.output_tensors}
+    waiting, found = list(model.outputs), []
+    while waiting:
+        call = made_by.get(id(waiting.pop()))
+        if call is None:
+            continue
+        layer = call.operation
+        if isinstance(layer, (layers.Conv2D, layers.Conv2DTranspose)):
+            found.append(layer.name)
+        if isinstance(layer, layers.Conv2D) or (
+            isinstance(layer, layers.Conv2DTranspose) and layer.kernel.shape[2] != layer.kernel.shape[3]
+        ):
+            continue
+        # What a map is cropped or unpooled like is looked at for its shape only.
+        waiting += call.input_tensors[:1] if isinstance(layer, (CropLike, MaxUnpooling2D)) else call.input_tensors
+    return sorted(set(found))
+
+
+def _calls(model: keras.Model) -> Iterator[Any]:
+    """Each call of an operation in a model's graph, behind the calls that it takes its inputs from."""
+    graph = keras.Model(model.inputs, model.outputs)  # Of a Sequential too.
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for call in graph._nodes_by_depth[depth]:
+            if isinstance(call.operation, keras.Model):
+                raise ValueError(f"{model.name} has a model inside, {call.operation.name}; only layers can be counted.")
+            if not call.is_input:
+                yield call
+
+
+def _multiply_adds(call: Any) -> int:
+    layer = call.operation
+    if isinstance(layer, layers.Conv2DTranspose):
+        # Each value of the input meets the whole kernel, though what falls beyond the border is dropped.
+        places = call.input_tensors[0].shape[1:3]
+    elif isinstance(layer, CONVOLUTIONS):
+        places = call.output_tensors[0].shape[1:3]
+    elif isinstance(layer, layers.Dense):
+        places = call.output_tensors[0].shape[1:-1]
+    else:
+        return 0
+    return math.prod(places) * math.prod(layer.kernel.shape)
+
+
+def _receptive_field(model: keras.Model, calls: list[Any], axis: int) -> float:
+    """Extent of the receptive field at the encoder's deepest place, along an axis.
+
+    Along a path, a window of k elements adds (k - 1) times the distance of its elements in the image, and a stride
+    multiplies the distance of those behind it (arXiv 1603.07285). Where paths meet, the largest counts. The encoder
+    ends on each path where a map is first enlarged, by unpooling, transposed convolution or interpolation; nothing
+    behind that is looked at. What only depends on the place itself, as normalisation and activations do, adds nothing.
+    """
+    seen = {id(tensor): (1.0, 1.0) for tensor in model.inputs}
+    for call in calls:
+        if isinstance(call.operation, UPSAMPLINGS) or any(id(tensor) not in seen for tensor in call.input_tensors):
+            continue
+        extents, distances = zip(*(seen[id(tensor)] for tensor in call.input_tensors), strict=True)
+        extent, distance = max(extents), max(distances)
+        size, stride = _window(call.operation, axis)
+        for tensor in call.output_tensors:
+            seen[id(tensor)] = (extent + (size - 1) * distance, distance * stride)
+    return max(extent for extent, _ in seen.values())
+
+
+def _window(layer: Any, axis: int) -> tuple[float, int]:
+    """Elements that a window of a layer spans along an axis, and its stride."""
+    if isinstance(layer, CONVOLUTIONS):
+        return (layer.kernel_size[axis] - 1) * layer.dilation_rate[axis] + 1, layer.strides[axis]
+    if isinstance(layer, POOLINGS):
+        return layer.pool_size[axis], layer.strides[axis]
+    if isinstance(layer, GLOBAL_POOLINGS):
+        return math.inf, 1
+    return 1, 1
+
+
+__all__ = ["NetworkSummary", "score_layers", "summarize"]

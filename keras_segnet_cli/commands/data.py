@@ -1,0 +1,172 @@
+"""`keras-segnet data`: look at a data set before training on it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from functools import reduce
+from itertools import combinations
+from operator import add
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keras_segnet_cli import screen
+from keras_segnet_cli.commands.arguments import DATA_HELP, Split, fail, refuse_missing_folder
+from keras_segnet_cli.screen import console, say
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from keras_segnet.data import Classes, SegmentationDataset, Survey
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="markdown", help="Check a data set, and count and weigh its classes."
+)
+
+DataArgument = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
+
+
+@app.command()
+def check(
+    data: DataArgument,
+    contact_sheet: Annotated[
+        Path | None, typer.Option(help="Write a PNG of some images with their labels over them, and a legend.")
+    ] = None,
+) -> None:
+    """Read a whole data set once, and say what is in it and all that is wrong with it.
+
+    Shows images, sizes, pixels of each class and the class weights that follow, for each split and overall. Then each
+    fault in a line of its own, with its file; the exit status is 2 if there is one.
+
+    Example: `keras-segnet data check my_images --contact-sheet my_images.png`
+    """
+    from keras_segnet.data import available_splits, open_dataset, survey
+    from keras_segnet.errors import InputError
+
+    if contact_sheet is not None:
+        refuse_missing_folder(contact_sheet)
+    faults: dict[str, None] = {}
+    datasets: dict[str, SegmentationDataset] = {}
+    surveys: dict[str, Survey] = {}
+    for split in available_splits(data):
+        try:
+            datasets[split] = open_dataset(data, split, faults.setdefault)
+            surveys[split] = survey(datasets[split], screen.progress, faults.setdefault)
+        except InputError as error:
+            faults.setdefault(str(error))
+    for first, second in combinations(datasets, 2):
+        for image in _in_both(datasets[first], datasets[second]):
+            faults.setdefault(f"{image} is in the splits {first} and {second}.")
+    for split, found in surveys.items():
+        console.print(survey_table(datasets[split].name, datasets[split].classes, found))
+    if len(surveys) > 1:
+        together = reduce(add, surveys.values())
+        console.print(survey_table("All splits", datasets[next(iter(surveys))].classes, together))
+    if contact_sheet is not None and surveys:
+        from keras_segnet.inference.contact_sheet import draw_contact_sheet
+
+        shown = draw_contact_sheet([datasets[split] for split in surveys], contact_sheet)
+        say(f"{contact_sheet} shows {shown} images with their labels.")
+    for fault in faults:
+        print(f"keras-segnet: {' '.join(fault.split())}", file=sys.stderr)
+    if faults:
+        fail(f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in {data}.", 2)
+    say("No fault was found.")
+
+
+@app.command()
+def weights(
+    data: DataArgument,
+    split: Annotated[Split, typer.Option(help="Whose labels are counted.")] = Split.train,
+    balancing: Annotated[
+        str, typer.Option(help="Median frequency balancing: presence, presence_with_ignored or global.")
+    ] = "presence",
+    balancing_exponent: Annotated[
+        float, typer.Option(help="Power of the weights: 1 as in the paper, 0.5 for less, 0 for none.")
+    ] = 1.0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the weights to this file too.")] = None,
+) -> None:
+    """Count the pixels of each class and show the weights by which the loss balances them.
+
+    Example: `keras-segnet data weights my_images --balancing presence --json weights.json`
+    """
+    from rich.table import Table
+
+    from keras_segnet.data import count_classes, median_frequency_weights, open_dataset
+    from keras_segnet.files import write_text
+
+    if json_file is not None:
+        refuse_missing_folder(json_file)
+    dataset = open_dataset(data, split.value)
+    statistics = count_classes(dataset, screen.progress)
+    found = median_frequency_weights(statistics, balancing, balancing_exponent)
+    table = Table("class", title=f"Weights by {balancing} on {dataset.name}", title_justify="left")
+    for heading in ("pixels", "weight"):
+        table.add_column(heading, justify="right")
+    for name, pixels, weight in zip(dataset.classes.names, statistics.pixels[:-1], found, strict=True):
+        table.add_row(name, f"{pixels:,}", f"{weight:.4f}")
+    console.print(table)
+    if json_file is not None:
+        content = {
+            "data": dataset.name,
+            "balancing": balancing,
+            "exponent": balancing_exponent,
+            "weights": dict(zip(dataset.classes.names, found.tolist(), strict=True)),
+            "pixels": dict(zip(dataset.classes.names, statistics.pixels.tolist(), strict=False)),
+        }
+        write_text(json_file, json.dumps(content, indent=2) + "\n")
+        say(f"The weights are in {json_file}.")
+
+
+def _in_both(first: SegmentationDataset, second: SegmentationDataset) -> list[Path]:
+    """Image files that belong to two splits, of data sets that consist of files."""
+    from keras_segnet.data import FileDataset
+
+    if not (isinstance(first, FileDataset) and isinstance(second, FileDataset)):
+        return []
+    return sorted({image for image, _ in first.pairs} & {image for image, _ in second.pairs})
+
+
+def survey_table(title: str, classes: Classes, survey: Survey) -> Table:
+    """What a survey found: a row a class, and one of ignored pixels."""
+    from rich.table import Table
+
+    statistics, present = survey.statistics, survey.images_where_present
+    total = max(1, statistics.pixels.sum())
+    columns = _weights(survey)
+    caption = f"{title}: {len(survey.counts)} images, {sizes(survey)}; class weights by each definition of balancing"
+    table = Table("class", title=caption, title_justify="left")
+    for heading in ("pixels", "share, %", "images", *columns):
+        table.add_column(heading, justify="right")
+    for number, name in enumerate((*classes.names, "ignored")):
+        ignored = number == len(classes)
+        table.add_row(
+            name,
+            f"{statistics.pixels[number]:,}",
+            f"{100 * statistics.pixels[number] / total:.2f}",
+            f"{present[number]}",
+            *("" if ignored else f"{column[number]:.4f}" for column in columns.values()),
+            end_section=number == len(classes) - 1,
+        )
+    return table
+
+
+def _weights(survey: Survey) -> Mapping[str, list[float]]:
+    """Class weights by each definition of balancing; none where no pixel is labelled."""
+    from keras_segnet.data import BALANCING, median_frequency_weights
+
+    if not survey.counts[:, :-1].any():
+        return {}
+    return {name: median_frequency_weights(survey.statistics, name).tolist() for name in BALANCING}
+
+
+def sizes(survey: Survey) -> str:
+    """Height and width of the images, or how far they go."""
+    ordered = sorted(survey.sizes, key=lambda size: (size[0] * size[1], size))
+    written = [f"{height}x{width}" for height, width in ordered]
+    if len(written) < 2:
+        return written[0] if written else "none readable"
+    return f"{len(written)} sizes from {written[0]} to {written[-1]}"

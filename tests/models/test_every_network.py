@@ -1,0 +1,240 @@
+"""What holds for every network. One inherits all of this by being registered, once tests/small_networks.py knows it."""
+
+import inspect
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from batch_statistics import settle
+from keras import layers
+from small_networks import NETWORKS, RECEPTIVE_FIELDS, small
+
+from keras_segnet.data import street_scenes
+from keras_segnet.exporting import to_tflite
+from keras_segnet.layers import LocalResponseNormalization
+from keras_segnet.losses import WeightedCrossentropy
+from keras_segnet.models import build
+from keras_segnet.models.registry import summarize_network
+
+ODD, EVEN = (29, 37), (24, 32)
+
+
+@pytest.fixture(scope="module", params=list(NETWORKS))
+def network(request):
+    return NETWORKS[request.param]
+
+
+@pytest.fixture(scope="module")
+def model(network):
+    """A small one, of odd height and width."""
+    keras.utils.set_random_seed(1)
+    return settle(small(network.name, input_shape=(*ODD, 3)))
+
+
+@pytest.fixture(scope="module")
+def summary(network):
+    return summarize_network(network)
+
+
+def random_image(height, width, batch=1):
+    return np.random.default_rng(height).integers(0, 256, (batch, height, width, 3), dtype=np.uint8)
+
+
+def run(model, image):
+    return model(image.astype("float32")).numpy()
+
+
+def streets():
+    """Two drawn streets as arrays."""
+    examples = list(street_scenes(count=2, size=EVEN))
+    return np.stack([e.image for e in examples]).astype("float32"), np.stack([e.label for e in examples])
+
+
+def descent(model):
+    """A step of gradient descent with momentum, as a function of images and labels.
+
+    Its gradient is clipped, so that one rate suits networks with batch normalisation and without. With an optimiser of
+    Keras, tracing would take twice as long.
+    """
+    loss_of = WeightedCrossentropy(model.output_shape[-1], ignore_class=255)
+    weights = [variable.value for variable in model.trainable_variables]
+    momenta = [tf.Variable(tf.zeros_like(weight)) for weight in weights]
+
+    @tf.function(autograph=False)
+    def step(images, labels):
+        with tf.GradientTape() as tape:
+            loss = loss_of(labels, model(images, training=True))
+        gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, weights), 1.0)
+        for weight, momentum, gradient in zip(weights, momenta, gradients, strict=True):
+            weight.assign_sub(0.1 * momentum.assign(0.9 * momentum + gradient))
+        return loss
+
+    return step
+
+
+# What it is.
+
+
+def test_it_says_what_it_is(network):
+    assert NETWORKS[network.name] is network
+    assert network.summary and network.source
+    parameters = inspect.signature(network.build).parameters
+    assert list(parameters)[:2] == ["num_classes", "input_shape"]
+    assert (parameters["num_classes"].default, parameters["input_shape"].default) == (11, (360, 480, 3))
+    options = set(list(parameters)[2:])
+    assert options >= {"width", "classifier_activation", "preprocessing", "name"}
+    assert all(parameters[option].kind is inspect.Parameter.KEYWORD_ONLY for option in options)
+    assert parameters["name"].default == network.name
+    assert network.takes_weights == ("weights" in options)
+
+
+def test_it_has_the_published_number_of_parameters(network, summary):
+    """To 3 %: Table 1 rounds to 0.025 M, and leaves open what it counts and how some networks are wired."""
+    if network.published_parameters is None:
+        pytest.skip("its source gives none")
+    assert summary.parameters / 1e6 == pytest.approx(network.published_parameters, rel=0.03)
+
+
+def test_it_sees_as_far_as_computed_by_hand(network, summary):
+    assert summary.receptive_field == (RECEPTIVE_FIELDS[network.name],) * 2
+
+
+# What it makes of an image.
+
+
+def test_a_net_of_open_size_gives_the_size_of_its_image_and_what_one_built_for_it_gives(network, model):
+    dynamic = small(network.name, input_shape=(None, None, 3))
+    even = small(network.name, input_shape=(*EVEN, 3))
+    assert dynamic.output_shape == (None, None, None, 4)
+    for fixed, size in ((model, ODD), (even, EVEN)):
+        dynamic.set_weights(model.get_weights())
+        fixed.set_weights(model.get_weights())
+        image = random_image(*size, batch=2)
+        assert fixed.output_shape == (None, *size, 4)
+        result = run(dynamic, image)
+        assert result.shape == (2, *size, 4)
+        np.testing.assert_allclose(result, run(fixed, image), atol=1e-4)
+    assert run(dynamic, random_image(1, 1)).shape == (1, 1, 1, 4)
+    assert run(dynamic, random_image(45, 3)).shape == (1, 45, 3, 4)
+
+
+def test_probabilities_are_float32_and_sum_to_one_and_come_of_the_logits(network, model):
+    image = random_image(*ODD)
+    probabilities = model.predict(image, verbose=0)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, run(model, image), atol=1e-4)
+    logits = small(network.name, input_shape=(*ODD, 3), classifier_activation=None)
+    logits.set_weights(model.get_weights())
+    exponents = np.exp(run(logits, image).astype("float64"))
+    np.testing.assert_allclose(probabilities, exponents / exponents.sum(axis=-1, keepdims=True), atol=1e-4)
+
+
+def test_colours_are_normalised_first_or_not_at_all(network):
+    convolves = (layers.Conv2D, layers.ZeroPadding2D)
+    for preprocessing, first in (("imagenet", layers.Normalization), ("lrn", LocalResponseNormalization)):
+        image, normalized, convolution = small(network.name, preprocessing=preprocessing).layers[:3]
+        assert isinstance(normalized, first) and normalized.input is image.output
+        assert isinstance(convolution, convolves) and convolution.input is normalized.output
+    image, convolution = small(network.name, preprocessing=None).layers[:2]
+    assert isinstance(convolution, convolves) and convolution.input is image.output
+
+
+# What can be kept of it.
+
+
+def test_its_config_makes_it_again(model):
+    config = model.get_config()
+    again = keras.Model.from_config(json.loads(json.dumps(config)))
+    assert json.dumps(again.get_config()) == json.dumps(config)
+    again.set_weights(model.get_weights())
+    image = random_image(*ODD)
+    np.testing.assert_array_equal(run(again, image), run(model, image))
+
+
+def test_its_file_gives_equal_outputs(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    image = random_image(*ODD, batch=2)
+    np.testing.assert_array_equal(run(keras.models.load_model(tmp_path / "model.keras"), image), run(model, image))
+
+
+def test_its_tflite_file_holds_builtin_ops_and_passes_the_gate(model, tmp_path):
+    report = to_tflite(model, tmp_path / "model.tflite", images=random_image(*ODD, batch=2))
+    assert report.label_agreement >= 0.999 and report.largest_difference < 1e-3
+    assert not any(name.startswith("Flex") or name == "CUSTOM" for name in report.ops)
+
+
+# How it learns.
+
+
+def test_the_gradient_reaches_every_trainable_weight(model):
+    image, label = random_image(*ODD, batch=2), np.random.default_rng(0).integers(0, 4, (2, *ODD))
+    with tf.GradientTape() as tape:
+        loss = WeightedCrossentropy(4)(label, model(image.astype("float32")))
+    gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        assert gradient is not None, variable.path
+        assert np.isfinite(gradient).all() and np.any(gradient), variable.path
+
+
+def test_it_learns_two_streets_by_heart(network):
+    keras.utils.set_random_seed(2)
+    images, labels = streets()
+    shares = np.bincount(labels[labels != 255]) / (labels != 255).sum()
+    shares = shares[shares > 0]
+    blind = -(shares * np.log(shares)).sum()  # The loss of the best answer without a look at the image.
+    model = small(network.name, 11, (*EVEN, 3))
+    if any(isinstance(layer, layers.Dropout) for layer in model.layers):
+        # It is there to prevent learning by heart, so let there be little of it.
+        model = small(network.name, 11, (*EVEN, 3), dropout=0.1)
+    step = descent(model)
+    losses = [float(step(images, labels)) for _ in range(60)]
+    assert losses[-1] < blind / 2
+
+
+def test_it_trains_in_mixed_precision(network, mixed_precision):
+    keras.utils.set_random_seed(3)
+    images, labels = streets()
+    model = small(network.name, 11, (*EVEN, 3))
+    # Eagerly, because compiling takes longer than a step.
+    model.compile(keras.optimizers.SGD(0.01), WeightedCrossentropy(11, ignore_class=255), run_eagerly=True)
+    assert model.get_layer("prob").compute_dtype == "float32"
+    assert {layer.compute_dtype for layer in model.layers} == {"float16", "float32"}
+    assert np.isfinite(model.train_on_batch(images, labels))
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
+    probabilities = run(model, images)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-3)
+
+
+# What it refuses.
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_classes": 1}, "num_classes must be an int of at least 2"),
+        ({"num_classes": 2.5}, "num_classes must be an int of at least 2"),
+        ({"input_shape": (32, 32, 1)}, "input_shape must be"),
+        ({"input_shape": (32, 32)}, "input_shape must be"),
+        ({"input_shape": (0, 32, 3)}, "input_shape must be"),
+        ({"width": 0}, "width must be a positive number"),
+        ({"dropout": 1.0}, "dropout must be"),
+        ({"dropout": -0.1}, "dropout must be"),
+        ({"classifier_activation": "relu"}, "classifier_activation must be"),
+        ({"preprocessing": "caffe"}, "preprocessing must be one of"),
+        ({"weights": "imagenet", "width": 0.5}, "width"),
+        ({"weights": "imagenet", "preprocessing": "lrn"}, "preprocessing"),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(network, options, message):
+    if not set(options) <= set(inspect.signature(network.build).parameters):
+        pytest.skip("it has no such option")
+    with pytest.raises(ValueError, match=message):
+        build(network.name, **options)
+
+
+def test_a_net_that_is_not_in_the_registry_is_refused_with_those_that_are():
+    with pytest.raises(ValueError, match=r"no network 'segnot'; there are segnet, segnet_basic, .*fcn_8s"):
+        build("segnot")
