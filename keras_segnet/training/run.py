@@ -27,9 +27,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 import keras
 import numpy as np
 
-from keras_segnet.data import Augmentation, SegmentationDataset, evaluation_batches, training_batches
+from keras_segnet.data import Augmentation, SegmentationDataset, evaluation_batches
 from keras_segnet.data.dataset import Classes
-from keras_segnet.data.pipeline import names_in_batch, steps_per_epoch
+from keras_segnet.data.pipeline import EpochBatches, for_keras, names_in_batch, steps_per_epoch, training_epochs
 from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.errors import InputError
 from keras_segnet.files import PARTIAL, read_text, whole_file, write_text
@@ -40,6 +40,7 @@ from keras_segnet.training.callbacks import (
     averaged_weights,
 )
 from keras_segnet.training.configuration import RunConfig, build_for_training, build_network
+from keras_segnet.training.devices import current_share, synchronize, unsynchronized
 
 
 def _is_of(value: Any, kind: Any) -> bool:
@@ -174,6 +175,11 @@ def train(
 
         tf.config.experimental.enable_op_determinism()
     steps = steps_per_epoch(training, config.batch_size)
+    share = current_share()
+    if config.recalibrate and share.devices > 1:
+        raise InputError("recomputing batch statistics (recalibrate) is for one device; train without, or on one.")
+    if config.batch_size % share.devices:
+        raise InputError(f"--batch-size {config.batch_size} must be a multiple of the {share.devices} devices.")
     if run.checkpoint_path.is_file():
         model = _load_checkpoint(run.checkpoint_path)
         epoch = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
@@ -191,22 +197,29 @@ def train(
         changes.append(BatchNormRecalibration(training, config.batch_size, config.input_size, progress))
     if run.exists():
         run.refuse_other_data(training)
-    else:
+    elif share.writes:
         run.create(config, training)
     rows = [row for row in run.rows() if row["epoch"] <= epoch]
     if epoch >= config.epochs:
         return
 
+    synchronize(model)
+    part = (share.process, share.processes)
+    epochs = training_epochs(
+        training, config.batch_size, config.input_size, augmentation, config.seed, epoch, part=part
+    )
     model.fit(
-        training_batches(training, config.batch_size, config.input_size, augmentation, config.seed, first_epoch=epoch),
+        for_keras(epochs, steps, config.input_size),
         initial_epoch=epoch,
         epochs=config.epochs,
-        validation_data=evaluation_batches(validation, config.batch_size, config.input_size),
+        validation_data=evaluation_batches(
+            validation, config.batch_size, config.input_size, part=part, multiple=share.devices
+        ),
         callbacks=[
             *changes,
-            _Seeds(config.seed),
+            _Epochs(epochs, config.seed),
             _FiniteLoss(config, run, training),
-            _Recorder(run, rows, config, training.classes),
+            *([_Recorder(run, rows, config, training.classes)] if share.writes else []),
             *callbacks,
         ],
         verbose=0,
@@ -227,14 +240,16 @@ def _load_checkpoint(path: Path) -> keras.Model:
         raise InputError(f"{path} cannot be read as a checkpoint: {error}") from error
 
 
-class _Seeds(keras.callbacks.Callback):
-    """Seeds dropout and its like anew for each epoch, because a .keras file does not keep where they stand."""
+class _Epochs(keras.callbacks.Callback):
+    """Says to the data which epoch comes, and seeds dropout and its like for it, which a .keras file does not keep."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, epochs: EpochBatches, seed: int) -> None:
         super().__init__()
+        self.epochs = epochs
         self.seed = seed
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epochs.start_at(epoch)
         states = [v for v in self.model.non_trainable_variables if v.path.endswith("seed_generator_state")]
         for number, state in enumerate(states):
             drawn = np.random.SeedSequence([self.seed, epoch, number]).generate_state(math.prod(state.shape))
@@ -305,7 +320,7 @@ class _Recorder(keras.callbacks.Callback):
 
 
 def _save(model: keras.Model, path: Path) -> None:
-    with whole_file(path) as partial:
+    with whole_file(path) as partial, unsynchronized(model):
         model.save(partial)
 
 
