@@ -16,6 +16,10 @@ import keras
 from keras_segnet.errors import InputError
 
 
+class ProcessLost(Exception):
+    """Training with other processes cannot go on; start all of them again."""
+
+
 @dataclass(frozen=True)
 class Share:
     """Which part of each batch this process reads.
@@ -93,17 +97,44 @@ def joined(coordinator: str, processes: int, process: int) -> Iterator[None]:
 
     Raises:
         InputError: the backend is not JAX, the numbers do not go together, or not all processes come.
+        ProcessLost: JAX could not go on within, as when another process has ended.
     """
     if keras.backend.backend() != "jax":
         raise InputError(f"--coordinator is for JAX; KERAS_BACKEND is {keras.backend.backend()}.")
     if not 0 <= process < processes:
         raise InputError(f"--process {process}: must be 0 to {processes - 1}, one less than --processes.")
+    import jax
+
+    # With it, SIGTERM would no longer end a process.
+    jax.config.update("jax_enable_preemption_service", False)
     try:
         keras.distribution.initialize(coordinator, processes, process)
     except RuntimeError as error:
-        raise InputError(f"--coordinator {coordinator}: {error}") from error
-    with keras.distribution.DataParallel(auto_shard_dataset=False).scope():
+        raise InputError(f"--coordinator {coordinator}: {_first_line(error)}") from error
+    try:
+        with keras.distribution.DataParallel(auto_shard_dataset=False).scope():
+            yield
+    except jax.errors.JaxRuntimeError as error:
+        raise ProcessLost(
+            f"process {process} of {processes} cannot go on; another may have ended: {_first_line(error)}"
+        ) from error
+    # Now, while all are here: at its exit, a process would wait for the report that process 0 still writes.
+    jax.distributed.shutdown()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+
+
+@contextlib.contextmanager
+def undistributed() -> Iterator[None]:
+    """While active, variables that are made are this process's own, and the others need not make them too."""
+    distribution = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
         yield
+    finally:
+        keras.distribution.set_distribution(distribution)
 
 
 def synchronize(model: keras.Model) -> None:

@@ -40,7 +40,7 @@ from keras_segnet.training.callbacks import (
     averaged_weights,
 )
 from keras_segnet.training.configuration import RunConfig, build_for_training, build_network
-from keras_segnet.training.devices import current_share, synchronize, unsynchronized
+from keras_segnet.training.devices import current_share, synchronize, undistributed, unsynchronized
 
 
 def _is_of(value: Any, kind: Any) -> bool:
@@ -219,7 +219,7 @@ def train(
             *changes,
             _Epochs(epochs, config.seed),
             _FiniteLoss(config, run, training),
-            *([_Recorder(run, rows, config, training.classes)] if share.writes else []),
+            _Recorder(run, rows, config, training.classes, share.writes),
             *callbacks,
         ],
         verbose=0,
@@ -291,36 +291,47 @@ class _FiniteLoss(keras.callbacks.Callback):
 
 
 class _Recorder(keras.callbacks.Callback):
-    """Writes metrics.csv, model.keras and checkpoint.keras after each epoch, in this order; see the module."""
+    """Writes metrics.csv, model.keras and checkpoint.keras after each epoch, in this order; see the module.
 
-    def __init__(self, run: Run, rows: list[dict[str, float]], config: RunConfig, classes: Classes) -> None:
+    Of several processes one writes; all take the averages of the weights, see `averaged_weights`.
+    """
+
+    def __init__(
+        self, run: Run, rows: list[dict[str, float]], config: RunConfig, classes: Classes, writes: bool
+    ) -> None:
         super().__init__()
         self.run = run
         self.rows = rows
         self.config = config
         self.classes = classes
+        self.writes = writes
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         row = {"epoch": epoch + 1, "learning_rate": float(self.model.optimizer.learning_rate)}
         row |= {key: float(value) for key, value in sorted((logs or {}).items())}
         best_before = max((r["val_global_accuracy"] for r in self.rows), default=-1.0)
         self.rows.append(row)
-        self.run.write_rows(self.rows)
+        if self.writes:
+            self.run.write_rows(self.rows)
         if row["val_global_accuracy"] > best_before:
             with averaged_weights(self.model):
-                _save(self._in_float32(), self.run.model_path)
-        _save(self.model, self.run.checkpoint_path)
+                if self.writes:
+                    _save(self._in_float32(), self.run.model_path)
+        if self.writes:
+            _save(self.model, self.run.checkpoint_path)
 
     def _in_float32(self) -> keras.Model:
         if self.config.precision == "float32":
             return self.model
-        model = build_network(replace(self.config, precision="float32", weights=None), self.classes)
-        model.set_weights(self.model.get_weights())
+        with undistributed():
+            model = build_network(replace(self.config, precision="float32", weights=None), self.classes)
+            model.set_weights(self.model.get_weights())
         return model
 
 
 def _save(model: keras.Model, path: Path) -> None:
-    with whole_file(path) as partial, unsynchronized(model):
+    # Keras makes variables when it saves.
+    with whole_file(path) as partial, unsynchronized(model), undistributed():
         model.save(partial)
 
 

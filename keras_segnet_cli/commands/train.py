@@ -174,9 +174,14 @@ def train(
 def _place(
     devices: str | None, coordinator: str | None, processes: int, process: int
 ) -> contextlib.AbstractContextManager[None]:
+    from keras_segnet.errors import InputError
     from keras_segnet.training.devices import joined, mirrored
 
+    if coordinator is None and (processes, process) != (1, 0):
+        raise InputError("--processes and --process need --coordinator, where process 0 listens.")
     if coordinator is not None:
+        if devices is not None:
+            raise InputError("--devices is for one machine; with --coordinator, all devices of each are used.")
         return joined(coordinator, processes, process)
     return contextlib.nullcontext() if devices is None else mirrored(devices)
 
@@ -209,8 +214,7 @@ def train_and_report(
     Of several processes one alone writes, and says what happens.
     """
     from keras_segnet.data import available_splits, count_classes, open_dataset
-    from keras_segnet.errors import InputError
-    from keras_segnet.training.devices import Share, current_share
+    from keras_segnet.training.devices import ProcessLost, Share, current_share
     from keras_segnet.training.run import tensorboard_callback, train
     from keras_segnet_cli.training_progress import TrainingProgress
 
@@ -240,14 +244,8 @@ def train_and_report(
             report(config, run, training, validation)
     except KeyboardInterrupt:
         fail(f"stopped. Go on with: keras-segnet train --resume --output {run.folder}", 130)
-    except Exception as error:
-        if share.processes == 1 or isinstance(error, InputError):
-            raise
-        fail(
-            f"process {share.process} of {share.processes} stopped, for it lost another: {_first_line(error)} "
-            f"Start all again with: keras-segnet train --resume --output {run.folder}",
-            1,
-        )
+    except ProcessLost as error:
+        fail(f"{error} Start all again with --resume: the run goes on after its last whole epoch.", 1)
     finally:
         shown.close()
     if share.writes:
@@ -256,10 +254,6 @@ def train_and_report(
 
 def _say_nothing(line: str) -> None:
     """What a process says that shares its screen, or its log, with process 0."""
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
 
 
 def report(config: RunConfig, run: Run, training: SegmentationDataset, validation: SegmentationDataset) -> None:
