@@ -16,7 +16,7 @@ import keras
 from keras_segnet.errors import InputError
 
 
-class ProcessLost(Exception):
+class ProcessLostError(Exception):
     """Training with other processes cannot go on; start all of them again."""
 
 
@@ -97,7 +97,7 @@ def joined(coordinator: str, processes: int, process: int) -> Iterator[None]:
 
     Raises:
         InputError: the backend is not JAX, the numbers do not go together, or not all processes come.
-        ProcessLost: JAX could not go on within, as when another process has ended.
+        ProcessLostError: JAX could not go on within, as when another process has ended.
     """
     if keras.backend.backend() != "jax":
         raise InputError(f"--coordinator is for JAX; KERAS_BACKEND is {keras.backend.backend()}.")
@@ -115,7 +115,7 @@ def joined(coordinator: str, processes: int, process: int) -> Iterator[None]:
         with keras.distribution.DataParallel(auto_shard_dataset=False).scope():
             yield
     except jax.errors.JaxRuntimeError as error:
-        raise ProcessLost(
+        raise ProcessLostError(
             f"process {process} of {processes} cannot go on; another may have ended: {_first_line(error)}"
         ) from error
     # Now, while all are here: at its exit, a process would wait for the report that process 0 still writes.

@@ -214,7 +214,7 @@ def train_and_report(
     Of several processes one alone writes, and says what happens.
     """
     from keras_segnet.data import available_splits, count_classes, open_dataset
-    from keras_segnet.training.devices import ProcessLost, Share, current_share
+    from keras_segnet.training.devices import ProcessLostError, Share, current_share
     from keras_segnet.training.run import tensorboard_callback, train
     from keras_segnet_cli.training_progress import TrainingProgress
 
@@ -244,7 +244,7 @@ def train_and_report(
             report(config, run, training, validation)
     except KeyboardInterrupt:
         fail(f"stopped. Go on with: keras-segnet train --resume --output {run.folder}", 130)
-    except ProcessLost as error:
+    except ProcessLostError as error:
         fail(f"{error} Start all again with --resume: the run goes on after its last whole epoch.", 1)
     finally:
         shown.close()
