@@ -63,6 +63,7 @@ def training_batches(
     seed: int = 0,
     first_epoch: int = 0,
     memory: int = MEMORY,
+    part: tuple[int, int] = (0, 1),
 ) -> Any:
     """Shuffled, augmented batches for `model.fit`; each time they are iterated to the end, another epoch comes next.
 
@@ -75,18 +76,47 @@ def training_batches(
         first_epoch: epoch to begin with, counted from 0, for a run that goes on.
         memory: bytes that decoded examples may take; what is beyond is decoded each time. Default 1 GiB, four times
             what CamVid's training images take.
+        part: which part of each batch, and of how many: (1, 4) gives the second quarter of the images, for the second
+            of four processes that train together. Only they are read. Default (0, 1), all of it.
 
     Returns:
         What Keras takes, see `for_keras`, of `(images, labels)`: uint8 `(batch, height, width, 3)` and uint8
         `(batch, height, width)`.
     """
+    epochs = training_epochs(dataset, batch_size, input_size, augmentation, seed, first_epoch, memory, part)
+    return for_keras(epochs, epochs.steps, input_size)
+
+
+def training_epochs(
+    dataset: SegmentationDataset,
+    batch_size: int,
+    input_size: tuple[int, int],
+    augmentation: Augmentation | None = Augmentation(),
+    seed: int = 0,
+    first_epoch: int = 0,
+    memory: int = MEMORY,
+    part: tuple[int, int] = (0, 1),
+) -> EpochBatches:
+    """What `training_batches` gives to Keras, before it is made what Keras takes."""
     shuffled = _in_training_order(Kept(dataset, memory), seed)
     if augmentation is None:
         endless = shuffled.map(Resize(input_size))
     else:
         endless = shuffled.random_map(Augment(augmentation, input_size, dataset.classes.ignored_or_unused))
     steps = steps_per_epoch(dataset, batch_size)
-    return for_keras(EpochBatches(endless.batch(batch_size), steps, first_epoch), steps, input_size)
+    batches = _part(endless, part).batch(_size_of_part(batch_size, part))
+    return EpochBatches(batches, steps, first_epoch)
+
+
+def _part(examples: grain.MapDataset, part: tuple[int, int]) -> grain.MapDataset:
+    number, parts = part
+    return examples if parts == 1 else examples[number::parts]
+
+
+def _size_of_part(batch_size: int, part: tuple[int, int]) -> int:
+    if batch_size % part[1]:
+        raise InputError(f"a batch of {batch_size} images cannot be dealt out to {part[1]} processes evenly.")
+    return batch_size // part[1]
 
 
 def names_in_batch(dataset: SegmentationDataset, batch_size: int, seed: int, step: int) -> list[str]:
@@ -100,12 +130,45 @@ def _in_training_order(examples: Any, seed: int) -> grain.MapDataset:
 
 
 def evaluation_batches(
-    dataset: SegmentationDataset, batch_size: int, input_size: tuple[int, int], memory: int = MEMORY
+    dataset: SegmentationDataset,
+    batch_size: int,
+    input_size: tuple[int, int],
+    memory: int = MEMORY,
+    part: tuple[int, int] = (0, 1),
+    multiple: int = 1,
 ) -> Any:
-    """All examples once, in order, resized: the same kinds of batches, the last one as small as it comes."""
-    resized = grain.MapDataset.source(Kept(dataset, memory)).map(Resize(input_size))
-    batches = resized.batch(batch_size).to_iter_dataset(READING)
+    """All examples once, in order, resized: the same kinds of batches, the last one as small as it comes.
+
+    Args:
+        dataset, batch_size, input_size, memory, part: as for `training_batches`.
+        multiple: what the number of images of every batch is to be a multiple of, as devices may ask. What lacks is
+            made up by images whose pixels are all ignored. Default 1.
+    """
+    padded = grain.MapDataset.source(_Padded(Kept(dataset, memory), multiple)).map(Resize(input_size))
+    batches = _part(padded, part).batch(_size_of_part(batch_size, part)).to_iter_dataset(READING)
     return for_keras(batches, steps_per_epoch(dataset, batch_size), input_size)
+
+
+class _Padded:
+    """A data set, and examples without a label behind it until their number is a multiple."""
+
+    def __init__(self, dataset: SegmentationDataset, multiple: int) -> None:
+        self.dataset = dataset
+        self.length = -(-len(dataset) // multiple) * multiple
+        if self.length > len(dataset) and dataset.classes.ignored is None:
+            raise InputError(
+                f"{dataset.name} has {len(dataset)} images, no multiple of {multiple}, and no label value for ignored "
+                "pixels with which to make up for what lacks."
+            )
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Example:
+        if index < len(self.dataset):
+            return self.dataset[index]
+        image, label = self.dataset[0]
+        return Example(image, np.full_like(label, self.dataset.classes.ignored_or_unused))
 
 
 def for_keras(batches: grain.IterDataset, steps: int, size: tuple[int, int]) -> Any:
@@ -231,7 +294,9 @@ class EpochBatches(grain.IterDataset):
     """Cuts an endless data set into epochs. Once the last batch of one is handed out, iterating anew gives the next.
 
     An iteration that is broken off before, as where Keras looks at the first batches to learn their shape, counts for
-    nothing. One that is not asked for its end, as where Keras knows the number of batches, counts all the same.
+    nothing. One that is not asked for its end, as where Keras knows the number of batches, counts all the same, unless
+    another has been begun. Where batches are fetched ahead, as for several devices, looking at the first takes more;
+    then `start_at` says what comes.
 
     Attributes:
         steps: batches an epoch.
@@ -243,9 +308,16 @@ class EpochBatches(grain.IterDataset):
         self._endless = endless
         self.steps = steps
         self.epoch = first_epoch
+        self.latest: _EpochIterator | None = None
+
+    def start_at(self, epoch: int) -> None:
+        """Makes the next iteration give this epoch, whatever an earlier one still hands out."""
+        self.epoch = epoch
+        self.latest = None
 
     def __iter__(self) -> grain.DatasetIterator:
-        return _EpochIterator(self, self._endless, self.epoch)
+        self.latest = _EpochIterator(self, self._endless, self.epoch)
+        return self.latest
 
 
 class _EpochIterator(grain.DatasetIterator):
@@ -260,7 +332,7 @@ class _EpochIterator(grain.DatasetIterator):
     def __next__(self) -> Any:
         batch = next(self._batches)
         self._handed_out += 1
-        if self._handed_out == self._epochs.steps:
+        if self._handed_out == self._epochs.steps and self._epochs.latest is self:
             self._epochs.epoch = self._epoch + 1
         return batch
 

@@ -95,7 +95,8 @@ def _mean(values: np.ndarray) -> float:
 class ConfusionMatrixMetric(keras.metrics.Metric):
     """A Keras metric that reads its value from a streaming confusion matrix.
 
-    Counts are whole numbers up to 2^60, kept as two int32 because JAX has no int64 by default.
+    Counts are whole numbers up to 2^51, kept as two int32 because JAX has no int64 by default. The lower has 20 bits,
+    so that those of a thousand devices can be added up.
 
     Args:
         num_classes: number of classes, without the ignored one.
@@ -145,7 +146,7 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
         return {**super().get_config(), "num_classes": self.num_classes, "ignore_class": self.ignore_class}
 
 
-_CARRY = 2**30
+_CARRY = 2**20
 
 
 @keras.saving.register_keras_serializable("keras_segnet")

@@ -208,7 +208,14 @@ class WeightAveraging(keras.callbacks.Callback):
 
 @contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
-    """Within it, the model has the averages of its weights, if its optimiser keeps any (`use_ema=True`)."""
+    """Within it, the model has the averages of its weights, if its optimiser keeps any (`use_ema=True`).
+
+    Of several processes that train together all must enter and leave it: with JAX, a variable gets a value when all
+    give it one.
+    """
+    if not model.optimizer.use_ema:
+        yield
+        return
     variables = model.trainable_variables
     trained = _copies(variables)
     model.optimizer.finalize_variable_values(variables)

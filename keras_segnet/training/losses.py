@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_segnet.training.devices import sum_over_devices
+
 NORMALIZATIONS = ("valid_pixels", "weights", "sum")
 
 
@@ -91,6 +93,8 @@ class WeightedCrossentropy(keras.losses.Loss):
         if self.normalization == "sum":
             return losses
         divisor = ops.sum(weights if self.normalization == "weights" else ops.cast(valid, "float32"))
+        # Keras adds up the losses of several devices, which each see a part of the batch.
+        divisor = sum_over_devices(divisor)
         return losses / ops.where(divisor > 0, divisor, 1.0)
 
     def _log_probabilities(self, y_pred: Any) -> Any:

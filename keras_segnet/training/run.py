@@ -27,9 +27,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 import keras
 import numpy as np
 
-from keras_segnet.data import Augmentation, SegmentationDataset, evaluation_batches, training_batches
+from keras_segnet.data import Augmentation, SegmentationDataset, evaluation_batches
 from keras_segnet.data.dataset import Classes
-from keras_segnet.data.pipeline import names_in_batch, steps_per_epoch
+from keras_segnet.data.pipeline import EpochBatches, for_keras, names_in_batch, steps_per_epoch, training_epochs
 from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.errors import InputError
 from keras_segnet.files import PARTIAL, read_text, whole_file, write_text
@@ -40,6 +40,7 @@ from keras_segnet.training.callbacks import (
     averaged_weights,
 )
 from keras_segnet.training.configuration import RunConfig, build_for_training, build_network
+from keras_segnet.training.devices import current_share, synchronize, undistributed, unsynchronized
 
 
 def _is_of(value: Any, kind: Any) -> bool:
@@ -174,6 +175,11 @@ def train(
 
         tf.config.experimental.enable_op_determinism()
     steps = steps_per_epoch(training, config.batch_size)
+    share = current_share()
+    if config.recalibrate and share.devices > 1:
+        raise InputError("recomputing batch statistics (recalibrate) is for one device; train without, or on one.")
+    if config.batch_size % share.devices:
+        raise InputError(f"--batch-size {config.batch_size} must be a multiple of the {share.devices} devices.")
     if run.checkpoint_path.is_file():
         model = _load_checkpoint(run.checkpoint_path)
         epoch = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
@@ -191,22 +197,29 @@ def train(
         changes.append(BatchNormRecalibration(training, config.batch_size, config.input_size, progress))
     if run.exists():
         run.refuse_other_data(training)
-    else:
+    elif share.writes:
         run.create(config, training)
     rows = [row for row in run.rows() if row["epoch"] <= epoch]
     if epoch >= config.epochs:
         return
 
+    synchronize(model)
+    part = (share.process, share.processes)
+    epochs = training_epochs(
+        training, config.batch_size, config.input_size, augmentation, config.seed, epoch, part=part
+    )
     model.fit(
-        training_batches(training, config.batch_size, config.input_size, augmentation, config.seed, first_epoch=epoch),
+        for_keras(epochs, steps, config.input_size),
         initial_epoch=epoch,
         epochs=config.epochs,
-        validation_data=evaluation_batches(validation, config.batch_size, config.input_size),
+        validation_data=evaluation_batches(
+            validation, config.batch_size, config.input_size, part=part, multiple=share.devices
+        ),
         callbacks=[
             *changes,
-            _Seeds(config.seed),
+            _Epochs(epochs, config.seed),
             _FiniteLoss(config, run, training),
-            _Recorder(run, rows, config, training.classes),
+            _Recorder(run, rows, config, training.classes, share.writes),
             *callbacks,
         ],
         verbose=0,
@@ -227,14 +240,16 @@ def _load_checkpoint(path: Path) -> keras.Model:
         raise InputError(f"{path} cannot be read as a checkpoint: {error}") from error
 
 
-class _Seeds(keras.callbacks.Callback):
-    """Seeds dropout and its like anew for each epoch, because a .keras file does not keep where they stand."""
+class _Epochs(keras.callbacks.Callback):
+    """Says to the data which epoch comes, and seeds dropout and its like for it, which a .keras file does not keep."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, epochs: EpochBatches, seed: int) -> None:
         super().__init__()
+        self.epochs = epochs
         self.seed = seed
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epochs.start_at(epoch)
         states = [v for v in self.model.non_trainable_variables if v.path.endswith("seed_generator_state")]
         for number, state in enumerate(states):
             drawn = np.random.SeedSequence([self.seed, epoch, number]).generate_state(math.prod(state.shape))
@@ -276,36 +291,47 @@ class _FiniteLoss(keras.callbacks.Callback):
 
 
 class _Recorder(keras.callbacks.Callback):
-    """Writes metrics.csv, model.keras and checkpoint.keras after each epoch, in this order; see the module."""
+    """Writes metrics.csv, model.keras and checkpoint.keras after each epoch, in this order; see the module.
 
-    def __init__(self, run: Run, rows: list[dict[str, float]], config: RunConfig, classes: Classes) -> None:
+    Of several processes one writes; all take the averages of the weights, see `averaged_weights`.
+    """
+
+    def __init__(
+        self, run: Run, rows: list[dict[str, float]], config: RunConfig, classes: Classes, writes: bool
+    ) -> None:
         super().__init__()
         self.run = run
         self.rows = rows
         self.config = config
         self.classes = classes
+        self.writes = writes
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         row = {"epoch": epoch + 1, "learning_rate": float(self.model.optimizer.learning_rate)}
         row |= {key: float(value) for key, value in sorted((logs or {}).items())}
         best_before = max((r["val_global_accuracy"] for r in self.rows), default=-1.0)
         self.rows.append(row)
-        self.run.write_rows(self.rows)
+        if self.writes:
+            self.run.write_rows(self.rows)
         if row["val_global_accuracy"] > best_before:
             with averaged_weights(self.model):
-                _save(self._in_float32(), self.run.model_path)
-        _save(self.model, self.run.checkpoint_path)
+                if self.writes:
+                    _save(self._in_float32(), self.run.model_path)
+        if self.writes:
+            _save(self.model, self.run.checkpoint_path)
 
     def _in_float32(self) -> keras.Model:
         if self.config.precision == "float32":
             return self.model
-        model = build_network(replace(self.config, precision="float32", weights=None), self.classes)
-        model.set_weights(self.model.get_weights())
+        with undistributed():
+            model = build_network(replace(self.config, precision="float32", weights=None), self.classes)
+            model.set_weights(self.model.get_weights())
         return model
 
 
 def _save(model: keras.Model, path: Path) -> None:
-    with whole_file(path) as partial:
+    # Keras makes variables when it saves.
+    with whole_file(path) as partial, unsynchronized(model), undistributed():
         model.save(partial)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,6 +103,15 @@ def train(
         typer.Option("--tensorboard", help="Write logs for TensorBoard too (pip install keras-segnet[tensorboard])."),
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output after a kill.")] = False,
+    devices: Annotated[
+        str | None, typer.Option(help="Train on several devices of this machine: 'all', or how many (TensorFlow).")
+    ] = None,
+    coordinator: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Train on several machines: where process 0 listens (JAX)."),
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="With --coordinator: how many processes train together.")] = 1,
+    process: Annotated[int, typer.Option(min=0, help="With --coordinator: which one this is, from 0.")] = 0,
 ) -> None:
     """Train a network on labelled images.
 
@@ -113,6 +123,8 @@ def train(
     The paper's Table 1: `keras-segnet train --recipe paper --model segnet_basic --data camvid --output runs/table1`
 
     After a kill: `keras-segnet train --resume --output runs/first`
+
+    On several devices or machines: see docs/many_devices.md.
     """
     from keras_segnet.training.recipes import settings_of
     from keras_segnet.training.run import Run, RunConfig
@@ -154,7 +166,28 @@ def train(
         config = RunConfig(**settings)
         if resume:
             say(f"There is no run in {output} yet; starting it.")
-    train_and_report(config, run, fresh=not (resume and run.exists()), tensorboard=tensorboard)
+    train_and_report(
+        config,
+        run,
+        fresh=not (resume and run.exists()),
+        tensorboard=tensorboard,
+        place=_place(devices, coordinator, processes, process),
+    )
+
+
+def _place(
+    devices: str | None, coordinator: str | None, processes: int, process: int
+) -> contextlib.AbstractContextManager[None]:
+    from keras_segnet.errors import InputError
+    from keras_segnet.training.devices import joined, mirrored
+
+    if coordinator is None and (processes, process) != (1, 0):
+        raise InputError("--processes and --process need --coordinator, where process 0 listens.")
+    if coordinator is not None:
+        if devices is not None:
+            raise InputError("--devices is for one machine; with --coordinator, all devices of each are used.")
+        return joined(coordinator, processes, process)
+    return contextlib.nullcontext() if devices is None else mirrored(devices)
 
 
 def _is_on_the_command_line(context: typer.Context, option: str) -> bool:
@@ -173,9 +206,19 @@ def _refuse_other_settings(on_the_command_line: dict[str, Any], config: RunConfi
             )
 
 
-def train_and_report(config: RunConfig, run: Run, fresh: bool, tensorboard: bool = False) -> None:
-    """Checks the data, trains, and writes the report."""
+def train_and_report(
+    config: RunConfig,
+    run: Run,
+    fresh: bool,
+    tensorboard: bool = False,
+    place: contextlib.AbstractContextManager[None] | None = None,
+) -> None:
+    """Checks the data, trains at a place of `keras_segnet.training.devices`, and writes the report.
+
+    Of several processes one alone writes, and says what happens.
+    """
     from keras_segnet.data import available_splits, count_classes, open_dataset
+    from keras_segnet.training.devices import ProcessLostError, Share, current_share
     from keras_segnet.training.run import tensorboard_callback, train
     from keras_segnet_cli.training_progress import TrainingProgress
 
@@ -188,21 +231,33 @@ def train_and_report(config: RunConfig, run: Run, fresh: bool, tensorboard: bool
         count_classes(dataset, screen.progress)
     training, validation = datasets["train"], datasets["val"]
     height, width = config.input_size
-    say(
-        f"Training {config.model} (width {config.width:g}, {height}x{width}, {len(training.classes)} classes) on "
-        f"{len(training)} images, validating on {len(validation)}."
-    )
     logs = [tensorboard_callback(run)] if tensorboard else []
     shown = TrainingProgress(config.epochs, -(-len(training) // config.batch_size))
+    share = Share()
     try:
-        train(config, run, training, validation, [shown, *logs], say, shown.progress)
+        with place or contextlib.nullcontext():
+            share = current_share()
+            announce = say if share.writes else _say_nothing
+            announce(
+                f"Training {config.model} (width {config.width:g}, {height}x{width}, {len(training.classes)} classes) "
+                f"on {len(training)} images, validating on {len(validation)}."
+            )
+            train(config, run, training, validation, [shown, *logs] if share.writes else [], announce, shown.progress)
         shown.close()
-        report(config, run, training, validation)
+        if share.writes:
+            report(config, run, training, validation)
     except KeyboardInterrupt:
         fail(f"stopped. Go on with: keras-segnet train --resume --output {run.folder}", 130)
+    except ProcessLostError as error:
+        fail(f"{error} Start all again with --resume: the run goes on after its last whole epoch.", 1)
     finally:
         shown.close()
-    say(f"The run is in {run.folder}; its report is {run.folder / 'report.md'}, its model {run.model_path}.")
+    if share.writes:
+        say(f"The run is in {run.folder}; its report is {run.folder / 'report.md'}, its model {run.model_path}.")
+
+
+def _say_nothing(line: str) -> None:
+    """What a process says that shares its screen, or its log, with process 0."""
 
 
 def report(config: RunConfig, run: Run, training: SegmentationDataset, validation: SegmentationDataset) -> None:

@@ -12,12 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
-from keras import layers
+import tiny_network
 
-from keras_segnet import models
-from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
-from keras_segnet.models import blocks
 from keras_segnet_cli.main import run
 from keras_segnet_cli.training_progress import TrainingProgress
 
@@ -35,7 +31,7 @@ def start(arguments: list[str], output: Path, before: Callable[..., None] | None
 
 
 def _run(arguments: list[str], output: Path, before: Callable[..., None] | None, values: tuple[object, ...]) -> None:
-    models.NETWORKS["tiny"] = models.Network("tiny", build_tiny, "one stage", "tests")
+    tiny_network.register()
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -44,18 +40,6 @@ def _run(arguments: list[str], output: Path, before: Callable[..., None] | None,
     if before is not None:
         before(*values)
     sys.exit(run(arguments))
-
-
-def build_tiny(num_classes: int, input_shape: tuple[int, int, int], *, width: float) -> keras.Model:
-    """One stage of a SegNet, with dropout: all that has a state, and quick to trace."""
-    image = blocks.image_input(input_shape)
-    x = blocks.normalize_colours(image, "imagenet")
-    before_pooling = blocks.convolution(x, blocks.scaled(8, width), 3, "conv1")
-    x, indices = MaxPoolingWithArgmax2D(name="pool1")(before_pooling)
-    x = layers.Dropout(0.2, name="drop1")(x)
-    x = blocks.convolution(x, blocks.scaled(8, width), 3, "conv2")
-    x = MaxUnpooling2D(name="upsample1")(x, indices, like=before_pooling)
-    return keras.Model(image, blocks.classifier(x, num_classes, 3, "conv_classifier", "softmax"), name="tiny")
 
 
 # What a process can be told to do before it starts.
@@ -92,6 +76,14 @@ def die_within_write(path: Path) -> None:
 def fill_disk(most_bytes: int) -> None:
     """Makes writing fail in every file beyond some bytes, as on a full disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
+
+def make_two_devices() -> None:
+    """Lets TensorFlow see two devices in the processor."""
+    import tensorflow as tf
+
+    (processor,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
 def press_ctrl_c(moment: str) -> None:

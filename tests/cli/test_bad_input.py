@@ -249,6 +249,25 @@ def test_an_unknown_optimizer(folder: Path, tmp_path: Path, capsys: pytest.Captu
     assert not output.exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--coordinator", "localhost:9876", "--devices", "2"], "--devices is for one machine"),
+        (["--processes", "2"], "need --coordinator"),
+        (["--process", "1"], "need --coordinator"),
+        (["--coordinator", "localhost:9876", "--processes", "2"], "--coordinator is for JAX"),
+        (["--devices", "none"], "--devices none: must be 'all' or 1 to"),
+    ],
+)
+def test_train_options_of_devices_that_do_not_go_together(
+    options: list[str], message: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "run"
+    assert run(["train", "--data", str(folder), *options, "--output", str(output)]) == 2
+    assert message in one_line(capsys)
+    assert not output.exists()
+
+
 def test_predict_checks_every_image_before_it_writes(
     trained: tuple[Path, Path], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

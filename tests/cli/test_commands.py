@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -202,6 +203,33 @@ def test_export_writes_onnx_with_the_head_the_size_and_the_batch_that_are_asked_
     (output,) = onnx.load(path).graph.output
     assert output.name == "class_map"
     assert [dim.dim_param or dim.dim_value for dim in output.type.tensor_type.shape.dim] == ["batch", 24, 32]
+
+
+def test_predict_goes_on_where_it_was_stopped(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    """A video and images in a folder's folder; what is there already is left as it is."""
+    data, run_folder = trained
+    pictures, output = tmp_path / "in", tmp_path / "out"
+    (pictures / "more").mkdir(parents=True)
+    for name in ("street_0.png", "street_1.png"):
+        shutil.copy(data / "images" / name, pictures / "more" / name)
+    film = cv2.VideoWriter(str(pictures / "drive.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (64, 48))
+    for number in range(5):
+        film.write(cv2.imread(str(data / "images" / f"street_{number}.png")))
+    film.release()
+    (output / "more").mkdir(parents=True)
+    for kind in ("mask", "overlay"):
+        (output / "more" / f"street_0_{kind}.png").write_text("precious")
+    command = ["predict", str(run_folder / "model.keras"), str(pictures), "--output", str(output), "--resume"]
+    assert run(command) == 0
+    assert {path.relative_to(output).as_posix() for path in output.rglob("*.*")} == {
+        "drive_overlay.mp4",
+        *(f"drive_masks/{number:06d}.png" for number in range(5)),
+        *(f"more/street_{number}_{kind}.png" for number in range(2) for kind in ("mask", "overlay")),
+    }
+    assert (output / "more" / "street_0_mask.png").read_text() == "precious"
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*.*")}
+    assert run(command) == 0
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*.*")} == before
 
 
 def test_the_screen_shows_our_own_lines_only(trained: tuple[Path, Path], tmp_path: Path) -> None:
