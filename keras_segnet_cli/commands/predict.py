@@ -29,6 +29,14 @@ def predict(
     samples: Annotated[
         int | None, typer.Option(min=1, help="Passes with dropout on, for --uncertainty. [default: 50]")
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Label on all machines of the Ray cluster at this address: 'auto' for the one that this machine is in, "
+            "'local' to start one here (pip install keras-segnet[ray]).",
+        ),
+    ] = None,
 ) -> None:
     """Label images and videos.
 
@@ -47,6 +55,7 @@ def predict(
     from keras_segnet.inference.bulk import RESULTS, check_inputs, count_frames, find_inputs, is_done, label_all
     from keras_segnet.inference.classes import classes_of
     from keras_segnet.inference.monte_carlo import SAMPLES
+    from keras_segnet.inference.on_ray import label_on_ray
 
     if write not in RESULTS:
         raise InputError(f"--write {write}: must be one of {', '.join(RESULTS)}.")
@@ -60,18 +69,26 @@ def predict(
     inputs = [each for each in found if not (resume and is_done(each, output, write, uncertainty))]
     if len(inputs) < len(found):
         say(f"{len(found) - len(inputs)} of {len(found)} are labelled already.")
-    segmenter: Segmenter
-    segmenter = load_monte_carlo_segmenter(model, samples or SAMPLES) if uncertainty else load_segmenter(model)
-    if crf:
-        segmenter = DenseCRFSegmenter(segmenter)
+
+    def load() -> Segmenter:
+        segmenter: Segmenter
+        segmenter = load_monte_carlo_segmenter(where, samples or SAMPLES) if uncertainty else load_segmenter(where)
+        return DenseCRFSegmenter(segmenter) if crf else segmenter
+
+    # Other machines are in other folders.
+    where = model.absolute() if model.exists() else model
+    segmenter = load()
     classes = classes_of(model, segmenter.num_classes)
     for _ in screen.progress(check_inputs(inputs), len(inputs), "Checking images"):
         pass
     output.mkdir(parents=True, exist_ok=True)
     frames, started = 0, time.monotonic()
     try:
-        labelled = label_all(segmenter, inputs, output, classes, write, resume)
-        for _ in screen.progress(labelled, count_frames(inputs), "Labelling", screen.SpeedColumn()):
+        if ray is None:
+            labelled, total = label_all(segmenter, inputs, output, classes, write, resume), count_frames(inputs)
+        else:
+            labelled, total = label_on_ray(ray, load, inputs, output, classes, write, resume), len(inputs)
+        for _ in screen.progress(labelled, total, "Labelling", screen.SpeedColumn()):
             frames += 1
     except KeyboardInterrupt:
         fail("stopped. Go on with the same command and --resume.", 130)
