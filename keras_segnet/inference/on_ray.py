@@ -84,9 +84,7 @@ def label_on_ray(
 
 
 class _Worker:
-    def __init__(
-        self, load: Callable[[], Segmenter], output: Path, classes: Classes, write: str, resume: bool
-    ) -> None:
+    def __init__(self, load: Callable[[], Segmenter], output: Path, classes: Classes, write: str, resume: bool) -> None:
         self.segmenter = load()
         self.output = output
         self.classes = classes

@@ -7,6 +7,7 @@ normalisation, the number of valid pixels that the loss divides by, and metrics 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 import keras
 
 from keras_segnet.errors import InputError
+
+STATUS = re.compile("(ABORTED|CANCELLED|DEADLINE_EXCEEDED|INTERNAL|UNAVAILABLE|UNKNOWN): ")
+"""What an error of JAX begins with that says that the processes have lost each other."""
 
 
 class ProcessLostError(Exception):
@@ -114,7 +118,10 @@ def joined(coordinator: str, processes: int, process: int) -> Iterator[None]:
     try:
         with keras.distribution.DataParallel(auto_shard_dataset=False).scope():
             yield
-    except jax.errors.JaxRuntimeError as error:
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        # A connection that breaks raises either, with a status in front.
+        if not STATUS.match(str(error)):
+            raise
         raise ProcessLostError(
             f"process {process} of {processes} cannot go on; another may have ended: {_first_line(error)}"
         ) from error

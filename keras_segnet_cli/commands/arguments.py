@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -71,3 +72,11 @@ def fail(line: str, status: int) -> NoReturn:
     """Ends with a line on standard error."""
     print(f"keras-segnet: {line}", file=sys.stderr)
     raise SystemExit(status)
+
+
+def fail_at_once(line: str, status: int) -> NoReturn:
+    """Does the same without what libraries do at exit, where JAX would wait for lost processes and then abort."""
+    print(f"keras-segnet: {line}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -33,8 +33,8 @@ def predict(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Label on all machines of the Ray cluster at this address: 'auto' for the one that this machine is in, "
-            "'local' to start one here (pip install keras-segnet[ray]).",
+            help="Label on all machines of the Ray cluster at this address: 'auto' for the one that this machine is "
+            "in, 'local' to start one here (pip install keras-segnet[ray]).",
         ),
     ] = None,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_segnet_cli import screen
-from keras_segnet_cli.commands.arguments import DATA_HELP, absolute, absolute_data, fail, parse_size
+from keras_segnet_cli.commands.arguments import DATA_HELP, absolute, absolute_data, fail, fail_at_once, parse_size
 from keras_segnet_cli.screen import console, say
 
 if TYPE_CHECKING:
@@ -249,7 +249,8 @@ def train_and_report(
     except KeyboardInterrupt:
         fail(f"stopped. Go on with: keras-segnet train --resume --output {run.folder}", 130)
     except ProcessLostError as error:
-        fail(f"{error} Start all again with --resume: the run goes on after its last whole epoch.", 1)
+        shown.close()
+        fail_at_once(f"{error} Start all again with --resume: the run goes on after its last whole epoch.", 1)
     finally:
         shown.close()
     if share.writes:
