@@ -1,4 +1,4 @@
-"""Tensor arena, memory and time of exported files: SegNet, the same net without indices, and as a U-Net.
+"""Tensor arena, memory and time of exported files: a network, the same net without indices, and as a U-Net.
 
 .venv/bin/python benchmarks/arena.py
 """
@@ -12,7 +12,7 @@ import typer
 from rich.progress import track
 from side_by_side import WORKERS, beside_first, console, show
 
-IMPLEMENTATIONS = {"no indices": "none", "SegNet": "ours", "U-Net": "unet"}
+IMPLEMENTATIONS = {"no indices": "none", "indices": "ours", "U-Net": "unet"}
 PRECISIONS = ("float32", "int8")
 SIZE = (360, 480)
 
@@ -21,6 +21,7 @@ def main(
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of each file.")] = 50,
     threads: Annotated[int, typer.Option(min=1, help="Threads that compute.")] = 2,
     width: Annotated[float, typer.Option(help="Factor on the channels.")] = 0.25,
+    network: Annotated[str, typer.Option(help="segnet or segnet_basic.")] = "segnet",
 ) -> None:
     """Prints what .tflite files of one image of 360x480 take, in float32 and int8, and ratios to no indices.
 
@@ -35,12 +36,12 @@ def main(
             for name, implementation in IMPLEMENTATIONS.items()
         }
         for (precision, name), path in track(files.items(), "Exporting", console=console):
-            export(IMPLEMENTATIONS[name], width, precision, path)
+            export(network, IMPLEMENTATIONS[name], width, precision, path)
         with console.status("Taking turns"):
             found = dict(zip(files, benchmark(list(files.values()), runs=runs, threads=threads), strict=True))
     for precision in PRECISIONS:
         ours = {name: found[precision, name] for name in IMPLEMENTATIONS}
-        title = f"segnet, width {width:g}, 1x360x480, {precision}"
+        title = f"{network}, width {width:g}, 1x360x480, {precision}"
         show(
             title,
             beside_first(
@@ -57,7 +58,7 @@ def main(
         )
 
 
-def export(implementation: str, width: float, precision: str, path: Path) -> None:
+def export(network: str, implementation: str, width: float, precision: str, path: Path) -> None:
     """Writes one network, untrained: that changes neither its memory nor its time."""
     sys.path.insert(0, str(WORKERS))
     from with_keras import build
@@ -67,7 +68,7 @@ def export(implementation: str, width: float, precision: str, path: Path) -> Non
 
     tflite.LEAST_AGREEMENT[precision] = 0.0  # Rounding decides the labels of an untrained network.
     images = street_images(SIZE)
-    model = build("segnet", implementation, SIZE, width)
+    model = build(network, implementation, SIZE, width)
     options = {"interface": precision, "head": "logits", "images": images[:1], "representative_data": images}
     tflite.to_tflite(model, path, precision=precision, **options)
 
