@@ -24,7 +24,7 @@ def commands(runs, monkeypatch):
     """What a row would train and score: nothing is computed."""
     trained, scored = [], []
 
-    def pretend_to_train(config, run, fresh, tensorboard=False):
+    def pretend_to_train(config, run, **_):
         trained.append((config, run))
         run.folder.mkdir(parents=True)
         settings = f"| data | here |\n| weights | {config.weights} |"
