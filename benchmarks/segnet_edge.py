@@ -23,6 +23,7 @@ from side_by_side import console
 
 from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
 from keras_segnet.models import NETWORKS, Network, blocks, build_segnet, summarize
+from keras_segnet.models.segnet_edge import residual_unit
 
 SIZE = (360, 480)
 
@@ -30,15 +31,6 @@ SIZE = (360, 480)
 def plain_unit(x: Any, filters: int, name: str) -> Any:
     """One 3x3 convolution."""
     return blocks.convolution(x, filters, 3, name)
-
-
-def residual_unit(x: Any, filters: int, name: str) -> Any:
-    """Two 3x3 convolutions and a sum; only one convolution where the channels change."""
-    if x.shape[-1] != filters:
-        return blocks.convolution(x, filters, 3, name)
-    y = blocks.convolution(x, filters, 3, f"{name}a")
-    y = blocks.convolution(y, filters, 3, f"{name}b", relu=False)
-    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
 
 
 def separable_unit(x: Any, filters: int, name: str) -> Any:
