@@ -60,6 +60,14 @@ def of_table_3(network: str, scores: str, evaluation: str = "") -> Row:
 
 ROWS: dict[str, Row] = {
     "segnet_basic": of_table_1("segnet_basic", "82.7 / 62.0 / 47.7 / 35.8"),
+    "segnet_basic_modern": Row(
+        (
+            "--model segnet_basic --input-size 180x240 --epochs 25 --scale 1 3 --balancing-exponent 0.5"
+            " --precision mixed_bfloat16",
+            "--model segnet_basic --epochs 3 --learning-rate 1e-3 --balancing-exponent 0.5 --recalibrate"
+            " --precision mixed_bfloat16",
+        )
+    ),
     "segnet_basic_encoder_addition": of_table_1("segnet_basic_encoder_addition", "83.4 / 63.6 / 48.5 / 35.9"),
     "segnet_basic_single_channel_decoder": of_table_1(
         "segnet_basic_single_channel_decoder", "81.2 / 60.7 / 46.1 / 31.6"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -32,6 +33,7 @@ def test_the_page_is_what_the_command_prints(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_network_can_be_named_to_train(network: str) -> None:
     """As `keras-segnet train --model NAME` compiles it; the optimiser meets kernels of every kind."""
+    keras.utils.set_random_seed(0)
     config = RunConfig(data="streets", model=network, width=0.05, input_size=(24, 32), epochs=1)
     model = build_for_training(config, CLASSES, steps=1)
     assert model.name == network
@@ -40,7 +42,10 @@ def test_every_network_can_be_named_to_train(network: str) -> None:
     model.run_eagerly = True  # Compiling takes longer than a step.
     random = np.random.default_rng(0)
     images, labels = random.integers(0, 256, (2, 24, 32, 3)), random.integers(0, len(CLASSES), (2, 24, 32))
-    before = [weights.numpy() for weights in model.trainable_variables]
+    # Not the biases: batch normalisation takes them away again, so what moves them is rounding, or nothing.
+    kernels = [layer.kernel for layer in model.layers if hasattr(layer, "kernel")]
+    before = [kernel.numpy() for kernel in kernels]
     assert np.isfinite(model.train_on_batch(images.astype("float32"), labels)[0])
-    for weights, old in zip(model.trainable_variables, before, strict=True):
-        assert np.isfinite(weights.numpy()).all() and (weights.numpy() != old).any(), weights.path
+    assert all(np.isfinite(weights.numpy()).all() for weights in model.trainable_variables)
+    for kernel, old in zip(kernels, before, strict=True):
+        assert (kernel.numpy() != old).any(), kernel.path
