@@ -1,4 +1,9 @@
-"""Transposed convolutions of large strides by a convolution and a depth-to-space, which every runtime computes."""
+"""Transposed convolutions as convolutions, where LiteRT's GPU backend does not compute them.
+
+Those of large strides and padding "same" it computes wrongly (8 in every case that was tried). With a ReLU behind it,
+which the converter makes part of it, a transposed convolution is of a version that the backend refuses; in the networks
+here that concerns stride 1, DeconvNet's.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,16 @@ import keras
 import numpy as np
 from keras import ops
 
-LARGEST_STRIDE = 2
-"""That a transposed convolution keeps. LiteRT's GPU backend computes those of stride 4, 8, 16 and 32 wrongly."""
+
+class TurnedDeconvolution(keras.layers.Conv2DTranspose):
+    """The same as a `Conv2DTranspose` of stride 1, with the same weights: a convolution with its kernel turned over."""
+
+    def call(self, inputs: Any) -> Any:
+        kernel = ops.convert_to_numpy(self.kernel)[::-1, ::-1].swapaxes(2, 3)
+        if self.padding == "valid":  # Which for this one means that the result is larger than the input.
+            inputs = ops.pad(inputs, [(0, 0), *((size - 1, size - 1) for size in self.kernel_size), (0, 0)])
+        result = ops.conv(inputs, kernel, padding=self.padding)
+        return self.activation(result + self.bias if self.use_bias else result)
 
 
 class ShuffledDeconvolution(keras.layers.Conv2DTranspose):
@@ -37,22 +50,30 @@ class ShuffledDeconvolution(keras.layers.Conv2DTranspose):
         return self.activation(result + self.bias if self.use_bias else result)
 
 
-def with_small_strides(model: keras.Model) -> keras.Model:
-    """The network with its transposed convolutions of large strides shuffled: `model` itself if it has none.
+def with_deconvolutions_as_convolutions(model: keras.Model) -> keras.Model:
+    """The network with its transposed convolutions of other strides than 2 as convolutions: `model` if it has none.
 
     The weights of the new one are not those of `model`, but have their order and shapes. Transposed convolutions that
     no network here has (strides, kernels or padding of another kind) stay as they are.
     """
 
     def clone(layer: keras.Layer) -> keras.Layer:
-        kind = ShuffledDeconvolution if _can_be_shuffled(layer) else type(layer)
-        return kind.from_config(layer.get_config())
+        return (_as_convolution(layer) or type(layer)).from_config(layer.get_config())
 
-    return keras.models.clone_model(model, clone_function=clone) if any(map(_can_be_shuffled, model.layers)) else model
+    return keras.models.clone_model(model, clone_function=clone) if any(map(_as_convolution, model.layers)) else model
 
 
-def _can_be_shuffled(layer: keras.Layer) -> bool:
-    if type(layer) is not keras.layers.Conv2DTranspose or max(layer.strides) <= LARGEST_STRIDE:
-        return False
-    is_square = len(set(layer.strides)) == len(set(layer.kernel_size)) == 1 and layer.kernel_size[0] >= layer.strides[0]
-    return is_square and layer.padding == "same" and layer.output_padding is None and set(layer.dilation_rate) == {1}
+def _as_convolution(layer: keras.Layer) -> type[keras.Layer] | None:
+    """What takes a layer's place; None where it stays."""
+    if type(layer) is not keras.layers.Conv2DTranspose or len(set(layer.strides)) > 1:
+        return None
+    if layer.output_padding is not None or set(layer.dilation_rate) != {1} or layer.data_format != "channels_last":
+        return None
+    stride = layer.strides[0]
+    if stride == 1:
+        is_centred = all(size % 2 for size in layer.kernel_size)
+        return TurnedDeconvolution if is_centred or layer.padding == "valid" else None
+    if stride == 2:
+        return None  # Computed well as it is, and with fewer multiplications.
+    is_square = len(set(layer.kernel_size)) == 1 and layer.kernel_size[0] >= stride
+    return ShuffledDeconvolution if is_square and layer.padding == "same" else None

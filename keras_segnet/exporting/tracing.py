@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_segnet.exporting.deconvolution import with_small_strides
+from keras_segnet.exporting.deconvolution import with_deconvolutions_as_convolutions
 from keras_segnet.exporting.heads import without_softmax
 from keras_segnet.layers import portable_indices
 
@@ -31,7 +31,7 @@ def trace(
     import tensorflow as tf
 
     original = without_softmax(model)
-    network = with_small_strides(original)
+    network = with_deconvolutions_as_convolutions(original)
     # As constants, so that converters fold batch normalisation into the convolutions.
     weights = [[tf.constant(variable.numpy()) for variable in variables]
                for variables in (original.trainable_variables, original.non_trainable_variables)]  # fmt: skip

@@ -94,7 +94,8 @@ class BroadcastLike(keras.layers.Layer):
 
     def call(self, inputs: Tensor, like: Tensor) -> Tensor:
         self._check(inputs)
-        return ops.broadcast_to(inputs, (*ops.shape(like)[:3], inputs.shape[3]))
+        # By enlarging it, because LiteRT's GPU backend has no op that broadcasts.
+        return ops.image.resize(inputs, ops.shape(like)[1:3], interpolation="nearest", data_format="channels_last")
 
     def compute_output_spec(self, inputs: Tensor, like: Tensor) -> keras.KerasTensor:
         self._check(inputs)

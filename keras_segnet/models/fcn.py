@@ -14,7 +14,7 @@ and is trained ("learnt deconvolution" in the paper's tables). Parameters are th
 fc6 has enough to see, and crops the scores by offsets. Here all convolutions have padding "same" and each map is cut to
 the size of what it is added to, which needs no offsets, suits any size and saves the arithmetic on the padding.
 
-Exported files hold the deconvolutions of strides above 2 as convolutions; see `keras_segnet.exporting.deconvolution`.
+Exported files hold its deconvolutions of strides above 2 as convolutions: `keras_segnet.exporting.deconvolution`.
 """
 
 from __future__ import annotations

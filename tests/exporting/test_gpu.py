@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_networks import small
+from small_networks import NETWORKS, small
 
 from keras_segnet import build_segnet, build_segnet_basic
 from keras_segnet.errors import InputError
@@ -46,8 +46,8 @@ def test_the_gpu_takes_our_files_whole_and_computes_the_same(build, precision, h
         assert report.largest_difference < 1e-3
 
 
-@pytest.mark.parametrize("network", ["fcn_32s", "fcn_16s", "fcn_8s"])
-def test_the_gpu_computes_the_large_strides_of_fcn(network, device, tmp_path):
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_gpu_takes_every_network_whole_and_computes_the_same(network, device, tmp_path):
     keras.utils.set_random_seed(0)
     to_tflite(small(network, input_shape=(*SIZE, 3)), tmp_path / "model.tflite")
     report = check_gpu(tmp_path / "model.tflite", np.stack(street_images(SIZE, 2)), device)
