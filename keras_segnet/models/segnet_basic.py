@@ -12,6 +12,7 @@ from keras import layers
 
 from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
 from keras_segnet.models import blocks
+from keras_segnet.models.trained import check_trained_start, load_trained
 
 FILTERS = 64
 KERNEL_SIZE = 7
@@ -47,6 +48,7 @@ def build_segnet_basic(
     *,
     decoder: str = "segnet",
     width: float = 1.0,
+    weights: str | None = None,
     classifier_activation: str | None = "softmax",
     preprocessing: str | None = "lrn",
     dropout: float = 0.0,
@@ -65,6 +67,9 @@ def build_segnet_basic(
         decoder: `"segnet"` (default), or another of Table 1: `"single_channel"` (SegNet-Basic-SingleChannelDecoder) or
             `"encoder_addition"` (SegNet-Basic-EncoderAddition).
         width: factor on the 64 channels of each layer. Default 1.0.
+        weights: None for He initial weights (default), or `"camvid"` for those that the package has, see
+            docs/weights/segnet_basic_camvid.md; they need decoder "segnet", width 1 and preprocessing "lrn". The
+            classifier keeps its initial weights where `num_classes` is not 11.
         classifier_activation: `"softmax"` (default) or None for logits.
         preprocessing: what the model does to colours first: `"lrn"` (default, as released), `"lcn"` (local contrast
             normalisation, as the paper says), `"imagenet"` or None.
@@ -78,6 +83,9 @@ def build_segnet_basic(
     blocks.check_common(num_classes, width, dropout, classifier_activation)
     if decoder not in DECODERS:
         raise ValueError(f"decoder must be one of {', '.join(map(repr, DECODERS))}; not {decoder!r}.")
+    check_trained_start(weights, width, preprocessing, "lrn")
+    if weights is not None and decoder != "segnet":
+        raise ValueError(f"weights={weights!r} need decoder='segnet', not {decoder!r}.")
     decode = DECODERS[decoder]
     filters = blocks.scaled(FILTERS, width)
 
@@ -99,7 +107,9 @@ def build_segnet_basic(
         if dropout and stage >= 3:
             x = layers.Dropout(dropout, name=f"decdrop{stage}")(x)
     probabilities = blocks.classifier(x, num_classes, 1, "conv_classifier", classifier_activation)
-    return keras.Model(image, probabilities, name=name)
+    model = keras.Model(image, probabilities, name=name)
+    load_trained(model, "segnet_basic", weights)
+    return model
 
 
 def build_segnet_basic_encoder_addition(

@@ -1,7 +1,9 @@
 """Weights of a trained network, by the paths of its variables: those that come with the package, and others.
 
 A file that comes with the package, `keras_segnet/weights/NETWORK_DATA.npz`, holds each variable as float16 under its
-path in the network, such as `conv1_1/kernel` or `conv1_1_bn/moving_variance`. docs/weights/ says how each was made.
+path in the network, such as `conv1_1/kernel` or `conv1_1_bn/moving_variance`: as bytes `(2, *shape)`, the lower ones of
+all its values and then the upper ones, which hold the exponents and compress well by themselves. docs/weights/ says how
+each was made.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ def load_trained(model: keras.Model, network: str, data: str | None) -> None:
     if data not in found:
         raise ValueError(f"weights must be None or {' or '.join(map(repr, found))}, not {data!r}.")
     with np.load(FOLDER / f"{network}_{data}.npz", allow_pickle=False) as arrays:
-        copy_weights(model, {path: arrays[path] for path in arrays.files}, f"weights={data!r}")
+        values = {path: from_bytes(arrays[path]) for path in arrays.files}
+    copy_weights(model, values, f"weights={data!r}")
 
 
 def check_trained_start(weights: str | None, width: float, preprocessing: str | None, trained_with: str) -> None:
@@ -111,7 +114,17 @@ def write_weights(model: keras.Model, path: Path) -> None:
         if not np.isfinite(value).all():
             raise OverflowError(f"{name} of {model.name} does not fit into float16.")
     with whole_file(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **values)
+        np.savez_compressed(file, allow_pickle=False, **{name: to_bytes(value) for name, value in values.items()})
+
+
+def to_bytes(values: np.ndarray) -> np.ndarray:
+    """The lower and the upper bytes of float16 values of any shape: uint8 `(2, *shape)`."""
+    return np.moveaxis(values.astype("<f2")[..., None].view(np.uint8), -1, 0)
+
+
+def from_bytes(halves: np.ndarray) -> np.ndarray:
+    """The float16 values `(*shape)` of which `to_bytes` made `(2, *shape)`."""
+    return np.ascontiguousarray(np.moveaxis(halves, 0, -1)).view("<f2")[..., 0]
 
 
 __all__ = [

@@ -23,8 +23,8 @@ DATA_HELP = (
 )
 
 MODEL_HELP = (
-    "A .keras, .tflite or .onnx file, the folder of a SavedModel, or segnet_edge: a network that comes with the "
-    "package, trained on CamVid."
+    "A .keras, .tflite or .onnx file, the folder of a SavedModel, or segnet_edge or segnet_basic: networks that "
+    "come with the package, trained on CamVid."
 )
 
 Data = Annotated[

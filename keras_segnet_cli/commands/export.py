@@ -25,7 +25,9 @@ class Format(StrEnum):
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="A .keras file, or segnet_edge, which comes with the package.")],
+    model: Annotated[
+        Path, typer.Argument(help="A .keras file, or segnet_edge or segnet_basic, which the package has.")
+    ],
     format: Annotated[Format, typer.Option(help="What to write.")],
     output: Annotated[Path, typer.Option(help="File or folder to write; must not exist.")],
     data: Annotated[

@@ -81,7 +81,6 @@ def predict(
     classes = classes_of(model, segmenter.num_classes)
     for _ in screen.progress(check_inputs(inputs), len(inputs), "Checking images"):
         pass
-    output.mkdir(parents=True, exist_ok=True)
     frames, started = 0, time.monotonic()
     try:
         if ray is None:

@@ -40,7 +40,7 @@ def train(
         str | None,
         typer.Option(
             help="What to start from: 'imagenet' or an .npz of VGG16's convolutions for the encoder, 'camvid' for "
-            "segnet_edge, or a .keras file of the same network."
+            "segnet_edge and segnet_basic, or a .keras file of the same network."
         ),
     ] = None,
     preprocessing: Annotated[

@@ -68,3 +68,4 @@ def test_a_cluster_that_is_not_there_gives_one_line(model, images, tmp_path, cap
     arguments = ["predict", str(model), str(images), "--output", str(tmp_path / "out"), "--ray", "auto"]
     assert run(arguments) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()

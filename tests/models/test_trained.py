@@ -1,14 +1,16 @@
 """Weights that come with the package, and weights that a training starts from."""
 
+import hypothesis
+import hypothesis.extra.numpy as stnp
 import keras
 import numpy as np
 import pytest
 
 from keras_segnet.data import street_scenes
 from keras_segnet.inference import load_segmenter
-from keras_segnet.models import NETWORKS, build
+from keras_segnet.models import NETWORKS, build, build_segnet_basic
 from keras_segnet.models import trained as module
-from keras_segnet.models.trained import copy_weights, weights_of, write_weights
+from keras_segnet.models.trained import copy_weights, from_bytes, to_bytes, weights_of, write_weights
 
 TRAINED = [(name, data) for name, network in NETWORKS.items() for data in network.trained_on]
 
@@ -36,6 +38,15 @@ def test_weights_come_back_from_their_file_rounded_to_float16(package):
     module.load_trained(model, "segnet_edge", "streets")
     for path, value in weights_of(package).items():
         np.testing.assert_array_equal(weights_of(model)[path], value.astype("float16").astype("float32"), err_msg=path)
+
+
+@hypothesis.given(stnp.arrays(np.float16, stnp.array_shapes(max_dims=4, max_side=5)))
+def test_values_come_back_from_their_bytes(values):
+    halves = to_bytes(values)
+    assert halves.dtype == np.uint8 and halves.shape == (2, *values.shape)
+    # Signs and exponents by themselves.
+    np.testing.assert_array_equal(halves[1] >> 7, np.signbit(values))
+    assert from_bytes(halves).tobytes() == values.tobytes()
 
 
 def test_the_classifier_alone_starts_anew_for_another_number_of_classes(package):
@@ -98,3 +109,8 @@ def test_every_trained_network_knows_more_of_drawn_streets_than_chance(name, dat
 def test_trained_weights_refuse_a_network_built_otherwise(name, data, options, message):
     with pytest.raises(ValueError, match=message):
         build(name, weights=data, **options)
+
+
+def test_the_weights_of_segnet_basic_are_those_of_its_own_decoder():
+    with pytest.raises(ValueError, match="need decoder='segnet', not 'encoder_addition'"):
+        build_segnet_basic(decoder="encoder_addition", weights="camvid")
