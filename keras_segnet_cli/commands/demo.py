@@ -14,6 +14,8 @@ from keras_segnet_cli.commands.train import train_and_report
 from keras_segnet_cli.screen import console, say
 
 DEMO_SIZE = (90, 120)
+PHOTOGRAPH_SIZE = (360, 480)
+"""Of what the trained network knows."""
 DEMO_SCENES = {"train": 200, "val": 40, "test": 40}
 DEMO_EPOCHS = 30
 
@@ -68,9 +70,10 @@ def demo(
         fail(str(error), 1)
     scores = evaluate_segmenter(load_segmenter(folder / "segnet.tflite"), test, screen.progress).scores()
     console.print(screen.scores_table(f"segnet.tflite on {test.name}", table_rows(scores, test.classes)))
-    write_overlays(folder / "segnet_edge", load_segmenter("segnet_edge"), test)
-    say(f"What segnet_edge, trained on CamVid, makes of the same streets: {folder / 'segnet_edge'}.")
+    write_overlays(folder / "segnet_edge", load_segmenter("segnet_edge"), street_scenes("test", 8, PHOTOGRAPH_SIZE))
     say(
+        f"What segnet_edge, trained on the photographs of CamVid, makes of drawn streets: {folder / 'segnet_edge'}. It "
+        "has seen no drawing before, and hardly a blue sky.\n"
         f"Everything is in {folder}. Look at {run.folder / 'report.md'} and at the pictures beside it.\n"
         f"Label an image: keras-segnet predict {folder / 'segnet.tflite'} IMAGE --output labelled\n"
         "Label a photograph of a street: keras-segnet predict segnet_edge IMAGE"
