@@ -83,7 +83,7 @@ def build_segnet_basic(
     blocks.check_common(num_classes, width, dropout, classifier_activation)
     if decoder not in DECODERS:
         raise ValueError(f"decoder must be one of {', '.join(map(repr, DECODERS))}; not {decoder!r}.")
-    check_trained_start(weights, width, preprocessing, "lrn")
+    check_trained_start("segnet_basic", weights, width, preprocessing, "lrn")
     if weights is not None and decoder != "segnet":
         raise ValueError(f"weights={weights!r} need decoder='segnet', not {decoder!r}.")
     decode = DECODERS[decoder]

@@ -63,7 +63,7 @@ def build_segnet_edge(
         ValueError: an argument is not one of the above.
     """
     blocks.check_common(num_classes, width, classifier_activation=classifier_activation)
-    check_trained_start(weights, width, preprocessing, "imagenet")
+    check_trained_start("segnet_edge", weights, width, preprocessing, "imagenet")
 
     image = blocks.image_input(input_shape)
     x = blocks.normalize_colours(image, preprocessing)

@@ -24,23 +24,25 @@ def load_trained(model: keras.Model, network: str, data: str | None) -> None:
     """Gives a network the weights that the package has of it, or leaves its initial ones where `data` is None.
 
     Raises:
-        ValueError: the package has no weights of the network from such data, or the network has been built otherwise
-            than the trained one: in another width, say.
+        ValueError: the network has been built otherwise than the trained one.
     """
     if data is None:
         return
-    found = trained_on(network)
-    if data not in found:
-        raise ValueError(f"weights must be None or {' or '.join(map(repr, found))}, not {data!r}.")
     with np.load(FOLDER / f"{network}_{data}.npz", allow_pickle=False) as arrays:
         values = {path: from_bytes(arrays[path]) for path in arrays.files}
     copy_weights(model, values, f"weights={data!r}")
 
 
-def check_trained_start(weights: str | None, width: float, preprocessing: str | None, trained_with: str) -> None:
-    """Raises a ValueError if a network of this width and preprocessing cannot take the weights of the package."""
+def check_trained_start(
+    network: str, weights: str | None, width: float, preprocessing: str | None, trained_with: str
+) -> None:
+    """Raises a ValueError if the package has no such weights, or a network of this width and preprocessing cannot take
+    them."""
     if weights is None:
         return
+    found = trained_on(network)
+    if weights not in found:
+        raise ValueError(f"weights must be None or {' or '.join(map(repr, found))}, not {weights!r}.")
     if preprocessing != trained_with:
         raise ValueError(f"weights={weights!r} need preprocessing={trained_with!r}, not {preprocessing!r}.")
     if width != 1.0:

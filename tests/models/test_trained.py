@@ -88,7 +88,7 @@ def test_too_large_a_value_is_refused_and_no_file_is_left(tmp_path):
 
 def test_weights_that_the_package_has_not_are_refused_with_those_that_it_has(package):
     with pytest.raises(ValueError, match="weights must be None or 'streets', not 'camvid'"):
-        module.load_trained(small(), "segnet_edge", "camvid")
+        build("segnet_edge", weights="camvid")
 
 
 @pytest.mark.parametrize(("name", "data"), TRAINED)
