@@ -36,7 +36,7 @@ class ShuffledDeconvolution(keras.layers.Conv2DTranspose):
         stride = self.strides[0]
         size, _, filters, channels = self.kernel.shape
         padding = (size - stride) // 2
-        reach = (stride - 1 + padding) // stride
+        reach = max(stride - 1 + padding, size - 1 - padding) // stride
         taps = 2 * reach + 1
         before = stride * reach - padding
         after = stride * taps - size - before

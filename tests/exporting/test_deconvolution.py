@@ -13,7 +13,7 @@ from keras_segnet.exporting.deconvolution import (
 from keras_segnet.models import build
 
 
-@pytest.mark.parametrize(("kernel_size", "stride"), [(4, 2), (8, 2), (3, 3), (7, 3), (8, 4), (16, 8), (64, 32)])
+@pytest.mark.parametrize(("kernel_size", "stride"), [(4, 2), (3, 3), (7, 3), (8, 4), (13, 4), (16, 8), (64, 32)])
 @pytest.mark.parametrize("use_bias", [False, True])
 def test_a_shuffled_deconvolution_is_the_transposed_convolution(kernel_size, stride, use_bias):
     keras.utils.set_random_seed(0)
