@@ -100,9 +100,10 @@ def test_a_faulty_data_set(fault: str, folder: Path, tmp_path: Path, capsys: pyt
         (["--data", "DATA", "--weights", "nowhere.npz", "--width", "1"], ["nowhere.npz", "no file"]),
         (["--data", "DATA", "--weights", "nowhere.npz", "--width", "0.5"], ["nowhere.npz", "0.5"]),
         (
-            ["--data", "DATA", "--model", "segnet_basic", "--weights", "imagenet"],
-            ["segnet_basic", "takes a .keras file only", "fcn_8s"],
+            ["--data", "DATA", "--model", "fcn_basic", "--weights", "imagenet"],
+            ["fcn_basic", "takes a .keras file only", "fcn_8s"],
         ),
+        (["--data", "DATA", "--model", "segnet_basic", "--weights", "imagenet"], ["segnet_basic", "'camvid'"]),
         (["--data", "DATA", "--balancing", "fair"], ["fair", "presence"]),
         (["--data", "DATA", "--scale", "2", "1"], ["scale", "(2.0, 1.0)"]),
         (["--data", "DATA", "--recipe", "pasta"], ["--recipe pasta", "paper or modern"]),
