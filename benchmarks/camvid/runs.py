@@ -64,8 +64,8 @@ class Row:
     vgg16: bool = False
 
 
-def of_table_1(network: str, scores: str) -> Row:
-    return Row((f"--model {network} {PAPER}",), f"{scores} (Table 1, median frequency balancing)")
+def of_table_1(network: str) -> Row:
+    return Row((f"--model {network} {PAPER}",), f"{TABLE_1[network]} (Table 1, median frequency balancing)")
 
 
 def of_half_size(network: str) -> Row:
@@ -77,7 +77,7 @@ def of_table_3(network: str, scores: str, evaluation: str = "") -> Row:
 
 
 ROWS: dict[str, Row] = {
-    **{network: of_table_1(network, scores) for network, scores in TABLE_1.items()},
+    **{network: of_table_1(network) for network in TABLE_1},
     **{f"{network}_half_size": of_half_size(network) for network in TABLE_1},
     "segnet_basic_modern": Row(
         (
