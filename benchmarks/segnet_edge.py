@@ -135,8 +135,8 @@ def main(
 
 def train(name: str, data: str, folder: Path, epochs: int, input_size: str) -> float:
     """Trains a candidate as `keras-segnet train` does; the best mean IoU on the validation images."""
+    from keras_segnet.cli.main import run as keras_segnet
     from keras_segnet.training.run import Run
-    from keras_segnet_cli.main import run as keras_segnet
 
     NETWORKS[name] = Network(name, CANDIDATES[name], "a candidate", "benchmarks/segnet_edge.py")
     if not (folder / "report.md").exists():

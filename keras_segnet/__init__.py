@@ -2,12 +2,33 @@
 
 >>> import keras_segnet
 >>> model = keras_segnet.build_segnet(num_classes=11)
+
+Modules are imported when they are first used, so the command line answers before Keras is loaded.
 """
 
-from importlib.metadata import version as _version
+from __future__ import annotations
 
-from keras_segnet import callbacks, data, exporting, inference, layers, losses, metrics, models, optimizers
-from keras_segnet.models import build, build_segnet, build_segnet_basic
+import importlib
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+if TYPE_CHECKING:
+    from keras_segnet import (
+        callbacks,
+        data,
+        exporting,
+        inference,
+        layers,
+        losses,
+        metrics,
+        migration,
+        models,
+        optimizers,
+        pictures,
+    )
+    from keras_segnet.models import build, build_segnet, build_segnet_basic
 
 __version__ = _version("keras-segnet")
 
@@ -22,6 +43,29 @@ __all__ = [
     "layers",
     "losses",
     "metrics",
+    "migration",
     "models",
     "optimizers",
+    "pictures",
 ]
+
+_HOMES = {"build": "models", "build_segnet": "models", "build_segnet_basic": "models"}
+"""Module of each name that is not a module itself."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_HOMES.get(name, name)}")
+    return getattr(module, name) if name in _HOMES else module
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+@wrapt.when_imported("keras")
+def _register(keras: Any) -> None:
+    """Registers what .keras files name, so that `keras.models.load_model` finds it after `import keras_segnet`."""
+    for module in ("layers", "losses", "metrics", "optimizers"):
+        importlib.import_module(f"{__name__}.{module}")

@@ -1,5 +1,5 @@
 """`python -m keras_segnet` is the command line."""
 
-from keras_segnet_cli.main import main
+from keras_segnet.cli.main import main
 
 main()

@@ -1,6 +1,234 @@
-"""Metrics: for `model.compile`, and boundary F1."""
+"""Global accuracy, class average accuracy and mean IoU, from one streaming confusion matrix (paper, section 4).
+
+`ConfusionMatrix` counts in numpy, for evaluation; the Keras metrics count on the device, during training. Both keep
+whole numbers: float32 stops counting at 16.8 million pixels, which a hundred images have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
 
 from keras_segnet.evaluation.boundary import BoundaryF1
-from keras_segnet.evaluation.metrics import ClassAverageAccuracy, GlobalAccuracy, MeanIoU, SegmentationScores
 
-__all__ = ["BoundaryF1", "ClassAverageAccuracy", "GlobalAccuracy", "MeanIoU", "SegmentationScores"]
+
+@dataclass(frozen=True)
+class Scores:
+    """What a confusion matrix says. All are fractions of 1; NaN where there is nothing to divide by.
+
+    Attributes:
+        global_accuracy: share of valid pixels that are right, the paper's G.
+        class_accuracy: float64 `(classes,)`, share of each class's pixels that are right.
+        class_average_accuracy: its mean over the classes that the labels hold, the paper's C.
+        class_iou: float64 `(classes,)`, intersection over union.
+        mean_iou: its mean over the classes that the labels or the predictions hold.
+        pixels: int64 `(classes,)`, labelled pixels of each class.
+    """
+
+    global_accuracy: float
+    class_accuracy: np.ndarray
+    class_average_accuracy: float
+    class_iou: np.ndarray
+    mean_iou: float
+    pixels: np.ndarray
+
+
+class ConfusionMatrix:
+    """Counts pixels by label and prediction.
+
+    Args:
+        num_classes: number of classes, without the ignored one.
+        ignore_class: label value that is left out, or None.
+
+    Attributes:
+        counts: int64 `(classes, classes)`; row = label, column = prediction.
+    """
+
+    def __init__(self, num_classes: int, ignore_class: int | None = None) -> None:
+        self.num_classes = num_classes
+        self.ignore_class = ignore_class
+        self.counts = np.zeros((num_classes, num_classes), np.int64)
+
+    def add(self, labels: np.ndarray, predictions: np.ndarray) -> None:
+        """Adds pixels: integer arrays of one shape.
+
+        Raises:
+            ValueError: the shapes differ, or a value is no class.
+        """
+        if labels.shape != predictions.shape:
+            raise ValueError(f"labels have shape {labels.shape} and predictions {predictions.shape}; they must agree.")
+        valid = np.ones(labels.shape, bool) if self.ignore_class is None else labels != self.ignore_class
+        true, predicted = labels[valid].astype(np.int64), predictions[valid].astype(np.int64)
+        for name, values in (("label", true), ("prediction", predicted)):
+            if values.size and not (values.min() >= 0 and values.max() < self.num_classes):
+                raise ValueError(
+                    f"a {name} is {values.max() if values.min() >= 0 else values.min()}; "
+                    f"allowed are 0 to {self.num_classes - 1}."
+                )
+        pairs = true * self.num_classes + predicted
+        self.counts += np.bincount(pairs, minlength=self.num_classes**2).reshape(self.counts.shape)
+
+    def scores(self) -> Scores:
+        """G, C and mIoU, and what they are made of."""
+        right = np.diag(self.counts).astype(np.float64)
+        labelled, predicted = self.counts.sum(axis=1), self.counts.sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            accuracy = right / labelled
+            iou = right / (labelled + predicted - right)
+            return Scores(
+                global_accuracy=float(right.sum() / labelled.sum()),
+                class_accuracy=accuracy,
+                class_average_accuracy=_mean(accuracy),
+                class_iou=iou,
+                mean_iou=_mean(iou),
+                pixels=labelled,
+            )
+
+
+def _mean(values: np.ndarray) -> float:
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else float("nan")
+
+
+class ConfusionMatrixMetric(keras.metrics.Metric):
+    """A Keras metric that reads its value from a streaming confusion matrix.
+
+    Counts are whole numbers up to 2^51, kept as two int32 because JAX has no int64 by default. The lower has 20 bits,
+    so that those of a thousand devices can be added up.
+
+    Args:
+        num_classes: number of classes, without the ignored one.
+        ignore_class: label value that is left out, or None. Default None.
+        name: of the metric. Default: its class's in snake case, `mean_iou` for `MeanIoU`.
+        dtype: of its result.
+
+    `update_state` takes integer labels `(batch, height, width)`, with or without a last dimension of 1, and
+    probabilities or logits `(batch, height, width, num_classes)`; a `sample_weight` is refused with a ValueError,
+    because pixels are counted, not weighed.
+    """
+
+    default_name: str
+
+    def __init__(
+        self, num_classes: int, ignore_class: int | None = None, name: str | None = None, dtype: Any = None
+    ) -> None:
+        # As Keras's own metrics, a second one of a kind has the same name, by which users look for its value.
+        super().__init__(name=name or self.default_name, dtype=dtype)
+        self.num_classes = num_classes
+        self.ignore_class = ignore_class
+        shape = (num_classes * num_classes,)
+        self._low = self.add_variable(shape, keras.initializers.Zeros(), dtype="int32", name="low")
+        self._high = self.add_variable(shape, keras.initializers.Zeros(), dtype="int32", name="high")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        if sample_weight is not None:
+            raise ValueError(f"{self.name} counts pixels and takes no sample_weight; use weighted_metrics=None.")
+        labels = ops.reshape(ops.cast(y_true, "int32"), (-1,))
+        predictions = ops.reshape(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), (-1,))
+        cells = labels * self.num_classes + predictions
+        if self.ignore_class is not None:
+            # Ignored pixels go to a cell of their own behind the matrix.
+            cells = ops.where(labels == self.ignore_class, self.num_classes**2, cells)
+        ones = ops.ones_like(cells)
+        counts = ops.segment_sum(ones, cells, num_segments=self.num_classes**2 + 1)[:-1]
+        low = self._low + counts
+        self._high.assign(self._high + low // _CARRY)
+        self._low.assign(low % _CARRY)
+
+    def confusion_matrix(self) -> Any:
+        """float32 `(classes, classes)`; row = label, column = prediction."""
+        counts = ops.cast(self._high, "float32") * _CARRY + ops.cast(self._low, "float32")
+        return ops.reshape(counts, (self.num_classes, self.num_classes))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_classes": self.num_classes, "ignore_class": self.ignore_class}
+
+
+_CARRY = 2**20
+
+
+@keras.saving.register_keras_serializable("keras_segnet")
+class GlobalAccuracy(ConfusionMatrixMetric):
+    """Share of valid pixels that are right, the paper's G. Arguments: see `ConfusionMatrixMetric`."""
+
+    default_name = "global_accuracy"
+
+    def result(self) -> Any:
+        return _global_accuracy(self.confusion_matrix())
+
+
+@keras.saving.register_keras_serializable("keras_segnet")
+class ClassAverageAccuracy(ConfusionMatrixMetric):
+    """Mean over the labelled classes of the share of their pixels that are right, the paper's C.
+
+    Arguments: see `ConfusionMatrixMetric`.
+    """
+
+    default_name = "class_average_accuracy"
+
+    def result(self) -> Any:
+        return _class_average_accuracy(self.confusion_matrix())
+
+
+@keras.saving.register_keras_serializable("keras_segnet")
+class MeanIoU(ConfusionMatrixMetric):
+    """Mean intersection over union of the classes that labels or predictions hold.
+
+    Arguments: see `ConfusionMatrixMetric`.
+    """
+
+    default_name = "mean_iou"
+
+    def result(self) -> Any:
+        return _mean_iou(self.confusion_matrix())
+
+
+@keras.saving.register_keras_serializable("keras_segnet")
+class SegmentationScores(ConfusionMatrixMetric):
+    """`global_accuracy`, `class_average_accuracy` and `mean_iou` together, from one confusion matrix.
+
+    Keras logs each under its own name. Arguments: see `ConfusionMatrixMetric`.
+    """
+
+    default_name = "segmentation_scores"
+
+    def result(self) -> dict[str, Any]:
+        matrix = self.confusion_matrix()
+        return {
+            "global_accuracy": _global_accuracy(matrix),
+            "class_average_accuracy": _class_average_accuracy(matrix),
+            "mean_iou": _mean_iou(matrix),
+        }
+
+
+def _global_accuracy(matrix: Any) -> Any:
+    return ops.divide_no_nan(ops.sum(ops.diagonal(matrix)), ops.sum(matrix))
+
+
+def _class_average_accuracy(matrix: Any) -> Any:
+    return _mean_where_defined(ops.diagonal(matrix), ops.sum(matrix, axis=1))
+
+
+def _mean_iou(matrix: Any) -> Any:
+    right = ops.diagonal(matrix)
+    return _mean_where_defined(right, ops.sum(matrix, axis=0) + ops.sum(matrix, axis=1) - right)
+
+
+def _mean_where_defined(numerator: Any, denominator: Any) -> Any:
+    defined = ops.cast(denominator > 0, "float32")
+    return ops.divide_no_nan(ops.sum(ops.divide_no_nan(numerator, denominator)), ops.sum(defined))
+
+
+__all__ = [
+    "BoundaryF1",
+    "ClassAverageAccuracy",
+    "ConfusionMatrix",
+    "GlobalAccuracy",
+    "MeanIoU",
+    "Scores",
+    "SegmentationScores",
+]

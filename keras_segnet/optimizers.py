@@ -1,5 +1,77 @@
-"""Optimisers for `model.compile`."""
+"""Muon for convolutional networks, and SGD as Caffe has it."""
 
-from keras_segnet.training.optimizers import CaffeSGD, ConvolutionMuon
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("keras_segnet")
+class ConvolutionMuon(keras.optimizers.Muon):
+    """Muon on the kernels of convolutions, AdamW on everything else.
+
+    Muon steps along the momentum of a weight matrix with all its singular values made (nearly) equal, scaled so that
+    learning rates mean what they do for AdamW (arXiv 2502.16982). Keras's own does that for dense layers and leaves
+    convolutions to AdamW. A kernel `(rows, columns, inputs, filters)` is a matrix too: a column for each filter.
+
+    Args:
+        exclude_layers: regular expressions; a kernel whose path has a match for one of them is left to AdamW, as that
+            of a classifier should be, whose filters are classes. Default None: none is.
+        **kwargs: as for `keras.optimizers.Muon`. AdamW's learning rate is `learning_rate` times `adam_lr_ratio`.
+    """
+
+    def _should_use_adamw(self, variable: Any) -> bool:
+        return len(variable.shape) != 4 or any(re.search(layer, variable.path) for layer in self.exclude_layers)
+
+    def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
+        matrix = ops.reshape(x, (-1, x.shape[-1]))
+        return ops.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape)
+
+    def lr_adjust(self, x: Any) -> Any:
+        if self.rms_rate is None:
+            return x
+        return x * (math.sqrt(max(math.prod(x.shape[:-1]), x.shape[-1])) * self.rms_rate)
+
+
+@keras.saving.register_keras_serializable("keras_segnet")
+class CaffeSGD(keras.optimizers.SGD):
+    """SGD with momentum as in Caffe's solver, with the multipliers of the released segnet_train.prototxt.
+
+    Decay is part of the gradient, so momentum carries it too; with `weight_decay`, Keras's own optimisers take it off
+    beside momentum, which at a momentum of 0.9 is a tenth as much. Biases learn at twice the rate. They and the offsets
+    of batch normalisation do not decay. (In segnet_basic_train.prototxt these offsets do.)
+
+    Args:
+        learning_rate: a number or a schedule. Default 0.1, the solver's for SegNet-Basic.
+        momentum: default 0.9, the solver's.
+        decay_in_gradient: what the weights are multiplied by and added to the gradient. Default 5e-4, the solver's
+            `weight_decay`.
+        **kwargs: as for `keras.optimizers.SGD`.
+    """
+
+    def __init__(
+        self, learning_rate: Any = 0.1, momentum: float = 0.9, decay_in_gradient: float = 5e-4, **kwargs: Any
+    ) -> None:
+        super().__init__(learning_rate, momentum, **kwargs)
+        self.decay_in_gradient = decay_in_gradient
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        variables = self._trainable_variables if trainable_variables is None else trainable_variables
+        grads = [self._as_caffe_has_it(g, v) for g, v in zip(grads, variables, strict=True)]
+        super().apply(grads, trainable_variables)
+
+    def _as_caffe_has_it(self, gradient: Any, variable: Any) -> Any:
+        if gradient is None or variable.name == "beta":
+            return gradient
+        # The step is proportional to the gradient, and so twice as long.
+        return 2 * gradient if variable.name == "bias" else gradient + self.decay_in_gradient * variable
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "decay_in_gradient": self.decay_in_gradient}
+
 
 __all__ = ["CaffeSGD", "ConvolutionMuon"]

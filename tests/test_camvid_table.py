@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from keras_segnet.cli.commands import train
 from keras_segnet.models import NETWORKS
-from keras_segnet_cli.commands import train
 
 ROOT = Path(__file__).resolve().parents[1]
 

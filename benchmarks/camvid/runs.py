@@ -23,8 +23,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from keras_segnet.cli.main import run as keras_segnet
 from keras_segnet.files import write_text
-from keras_segnet_cli.main import run as keras_segnet
 
 HERE = Path(__file__).resolve().parent
 console = Console(width=120)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_segnet.data.streets import draw_street_scene
 from keras_segnet.errors import InputError
 from keras_segnet.inference.segmenter import OnnxSegmenter, load_segmenter
+from keras_segnet.streets import draw_street_scene
 
 LITERT_PROFILER = Path(__file__).with_name("litert_profiler.py")
 

@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_segnet.data.streets import draw_street_scene
 from keras_segnet.errors import InputError
 from keras_segnet.inference.segmenter import Segmenter, load_segmenter
+from keras_segnet.streets import draw_street_scene
 
 _segmenter: Segmenter
 _image: np.ndarray

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from keras_segnet.data.camvid import CLASSES, SPLITS
 from keras_segnet.data.dataset import Example, SegmentationDataset
-from keras_segnet.data.streets import draw_street_scene
 from keras_segnet.errors import InputError
+from keras_segnet.streets import draw_street_scene
 
 COUNTS = {"train": 200, "val": 40, "test": 40}
 """Scenes in each split where no number is given."""
@@ -33,7 +33,7 @@ class StreetScenes(SegmentationDataset):
 def street_scenes(
     split: str = "train", count: int | None = None, size: tuple[int, int] = (180, 240), seed: int = 0
 ) -> StreetScenes:
-    """Streets drawn by `keras_segnet.data.streets`, with CamVid's classes, no two alike.
+    """Streets drawn by `keras_segnet.streets`, with CamVid's classes, no two alike.
 
     Args:
         split: "train" (default), "val" or "test"; no scene is in two of them.

@@ -1,5 +1,5 @@
 """A trained network at work: segmenters for model files of all kinds, how sure they are, a CRF that refines what they
-predict, and pictures of it."""
+predict."""
 
 from keras_segnet.inference.crf import DenseCRFSegmenter, dense_crf
 from keras_segnet.inference.flip import FlipAveraging
@@ -9,7 +9,6 @@ from keras_segnet.inference.monte_carlo import (
     load_monte_carlo_segmenter,
     predict_with_uncertainty,
 )
-from keras_segnet.inference.overlays import colourize, comparison, overlay
 from keras_segnet.inference.segmenter import Segmenter, load_segmenter
 
 __all__ = [
@@ -18,11 +17,8 @@ __all__ = [
     "MonteCarloSegmenter",
     "Segmenter",
     "UncertainPrediction",
-    "colourize",
-    "comparison",
     "dense_crf",
     "load_monte_carlo_segmenter",
     "load_segmenter",
-    "overlay",
     "predict_with_uncertainty",
 ]

@@ -26,9 +26,9 @@ from keras_segnet.data.images import (
 )
 from keras_segnet.errors import InputError
 from keras_segnet.files import read_lines, whole_file
-from keras_segnet.inference.figures import write_uncertainty
-from keras_segnet.inference.overlays import overlay
 from keras_segnet.inference.segmenter import Segmenter
+from keras_segnet.pictures.overlays import overlay
+from keras_segnet.pictures.uncertainty import write_uncertainty
 
 VIDEOS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
 """Of files that count as videos."""

@@ -1,6 +1,5 @@
 """The networks, and the registry that builds one by its name."""
 
-from keras_segnet.models.addons import load_addons_model
 from keras_segnet.models.bayesian_segnet import build_bayesian_segnet, build_bayesian_segnet_basic
 from keras_segnet.models.deconvnet import build_deconvnet
 from keras_segnet.models.deeplab import build_deeplab_largefov, build_deeplab_v2
@@ -49,6 +48,5 @@ __all__ = [
     "build_segnet_basic_single_channel_decoder",
     "build_segnet_edge",
     "build_unet",
-    "load_addons_model",
     "summarize",
 ]

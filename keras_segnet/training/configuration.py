@@ -14,13 +14,13 @@ from keras_segnet.data.camvid import RELEASED_CLASS_WEIGHTS
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.images import MOST_PIXELS
 from keras_segnet.errors import InputError
-from keras_segnet.evaluation.metrics import SegmentationScores
 from keras_segnet.inference.segmenter import load_keras_model
+from keras_segnet.losses import NORMALIZATIONS, WeightedCrossentropy
+from keras_segnet.metrics import SegmentationScores
 from keras_segnet.models import NETWORKS, build
 from keras_segnet.models.graph import score_layers
 from keras_segnet.models.trained import start_from
-from keras_segnet.training.losses import NORMALIZATIONS, WeightedCrossentropy
-from keras_segnet.training.optimizers import CaffeSGD, ConvolutionMuon
+from keras_segnet.optimizers import CaffeSGD, ConvolutionMuon
 from keras_segnet.training.recipes import is_of_table_1
 
 WARMUP_EPOCHS = 2

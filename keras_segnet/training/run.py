@@ -27,18 +27,18 @@ from typing import Any, get_args, get_origin, get_type_hints
 import keras
 import numpy as np
 
+from keras_segnet.callbacks import (
+    BatchNormRecalibration,
+    MedianFrequencyBalancing,
+    WeightAveraging,
+    averaged_weights,
+)
 from keras_segnet.data import Augmentation, SegmentationDataset, evaluation_batches
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.pipeline import EpochBatches, for_keras, names_in_batch, steps_per_epoch, training_epochs
 from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.errors import InputError
 from keras_segnet.files import PARTIAL, read_text, whole_file, write_text
-from keras_segnet.training.callbacks import (
-    BatchNormRecalibration,
-    MedianFrequencyBalancing,
-    WeightAveraging,
-    averaged_weights,
-)
 from keras_segnet.training.configuration import RunConfig, build_for_training, build_network
 from keras_segnet.training.devices import current_share, synchronize, undistributed, unsynchronized
 

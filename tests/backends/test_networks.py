@@ -15,7 +15,7 @@ from keras_segnet.evaluation.evaluate import evaluate
 from keras_segnet.inference import load_segmenter
 from keras_segnet.losses import WeightedCrossentropy
 from keras_segnet.metrics import MeanIoU
-from keras_segnet.training.optimizers import ConvolutionMuon
+from keras_segnet.optimizers import ConvolutionMuon
 
 BACKEND = keras.backend.backend()
 

@@ -4,7 +4,7 @@ import sys
 
 import tiny_network
 
-from keras_segnet_cli.main import run
+from keras_segnet.cli.main import run
 
 if __name__ == "__main__":
     tiny_network.register()

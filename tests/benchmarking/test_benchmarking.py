@@ -10,10 +10,10 @@ from keras import layers
 
 from keras_segnet import build_segnet_basic
 from keras_segnet.benchmarking import Benchmark, arena_size, benchmark, profile
+from keras_segnet.cli.main import run
 from keras_segnet.errors import InputError
 from keras_segnet.exporting import onnx, tflite, to_onnx, to_saved_model, to_tflite
 from keras_segnet.inference import load_segmenter
-from keras_segnet_cli.main import run
 
 SIZE = (24, 32)
 

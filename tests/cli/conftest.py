@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from streets_folder import write_streets
 
-from keras_segnet_cli.main import run
+from keras_segnet.cli.main import run
 
 TRAIN = ["--model", "segnet_basic", "--width", "0.05", "--input-size", "24x32", "--epochs", "2", "--batch-size", "4"]
 

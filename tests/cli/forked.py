@@ -14,8 +14,8 @@ from pathlib import Path
 
 import tiny_network
 
-from keras_segnet_cli.main import run
-from keras_segnet_cli.training_progress import TrainingProgress
+from keras_segnet.cli.main import run
+from keras_segnet.cli.training_progress import TrainingProgress
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(

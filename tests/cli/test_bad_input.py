@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_segnet_cli.main import run
+from keras_segnet.cli.main import run
 
 TRAIN = ["--width", "0.05", "--input-size", "24x32", "--epochs", "1"]
 

@@ -12,14 +12,13 @@ import keras
 import numpy as np
 import pytest
 
+from keras_segnet.cli.main import app, run
 from keras_segnet.data import evaluation_batches, folder
-from keras_segnet.evaluation.metrics import ConfusionMatrix
 from keras_segnet.inference.classes import classes_of
 from keras_segnet.losses import WeightedCrossentropy
-from keras_segnet.metrics import BoundaryF1, GlobalAccuracy
-from keras_segnet_cli.main import app, run
+from keras_segnet.metrics import BoundaryF1, ConfusionMatrix, GlobalAccuracy
 
-SHELL = [sys.executable, "-m", "keras_segnet_cli"]
+SHELL = [sys.executable, "-m", "keras_segnet.cli"]
 
 
 def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -27,9 +26,9 @@ def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_imports_no_framework() -> None:
-    names = ("tensorflow", "keras", "keras_segnet", "numpy", "cv2", "grain")
+    names = ("tensorflow", "keras", "numpy", "cv2", "grain")
     check = (
-        "import sys; from keras_segnet_cli.main import app, run; run(sys.argv[1:]); "
+        "import sys; from keras_segnet.cli.main import app, run; run(sys.argv[1:]); "
         f"print([n for n in {names} if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", check, "train", "--help"], capture_output=True, text=True)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from streets_folder import write_streets
 
+from keras_segnet.cli.main import run
 from keras_segnet.data import folder as open_folder
 from keras_segnet.data import open_dataset
 from keras_segnet.data.camvid import CLASSES
 from keras_segnet.data.open import absolute
-from keras_segnet_cli.main import run
 
 # The golden values of the 367 training labels: pixels of each class and of void, weights by the three definitions.
 PIXELS = [10682767, 14750079, 623349, 20076880, 2845085, 6166762, 743859, 714595, 3719877, 405385, 184967, 2503995]

@@ -2,9 +2,9 @@
 
 import pytest
 
+from keras_segnet.cli.commands import demo
+from keras_segnet.cli.main import run
 from keras_segnet.data.images import read_image
-from keras_segnet_cli.commands import demo
-from keras_segnet_cli.main import run
 
 
 def test_the_demo_goes_the_whole_way_and_shows_the_trained_network(tmp_path, monkeypatch, capsys):

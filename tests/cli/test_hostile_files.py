@@ -21,6 +21,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_segnet import build_segnet_basic
+from keras_segnet.cli.main import run
 from keras_segnet.data import Classes, FileDataset, folder
 from keras_segnet.data.camvid import read_list
 from keras_segnet.data.images import MOST_PIXELS, read_image, refuse_damaged, write_png
@@ -29,7 +30,6 @@ from keras_segnet.exporting import to_tflite
 from keras_segnet.inference import load_segmenter
 from keras_segnet.inference.classes import classes_of
 from keras_segnet.training.run import Run
-from keras_segnet_cli.main import run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")  # Pillow thinks aloud.
 
@@ -305,8 +305,8 @@ def test_hostile_files_on_the_command_line(
 
 def test_class_names_are_shown_as_they_are(tmp_path: Path) -> None:
     """What looks like rich's markup or matplotlib's mathematics in a name is neither."""
-    from keras_segnet.evaluation.figures import draw_confusion_matrix
-    from keras_segnet_cli import screen
+    from keras_segnet.cli import screen
+    from keras_segnet.pictures.figures import draw_confusion_matrix
 
     names = ("[/red]", r"$\nothing$", "[bold]")
     draw_confusion_matrix(np.eye(3, dtype=int), Classes(names, ((0, 0, 0),) * 3), tmp_path / "matrix.png")

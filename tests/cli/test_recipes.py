@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from streets_folder import write_streets
 
+from keras_segnet.callbacks import BatchNormRecalibration
+from keras_segnet.cli.main import run
 from keras_segnet.data import Classes, folder, street_scenes
 from keras_segnet.errors import InputError
-from keras_segnet.training.callbacks import BatchNormRecalibration
 from keras_segnet.training.recipes import RECIPES, settings_of
 from keras_segnet.training.run import Run, RunConfig, build_for_training
-from keras_segnet_cli.main import run
 
 CLASSES: Classes = street_scenes("train", 1, (24, 32)).classes
 

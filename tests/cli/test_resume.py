@@ -19,7 +19,7 @@ EPOCHS = 6
 
 def start(data: Path, output: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "keras_segnet_cli", "train", "--data", str(data), "--output", str(output), *more],
+        [sys.executable, "-m", "keras_segnet.cli", "train", "--data", str(data), "--output", str(output), *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

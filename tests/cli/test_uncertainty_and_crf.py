@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from keras_segnet import build_segnet_basic
+from keras_segnet.cli.main import run
 from keras_segnet.data import folder as open_folder
 from keras_segnet.data.images import read_image
 from keras_segnet.evaluation.evaluate import evaluate
 from keras_segnet.inference import DenseCRFSegmenter, dense_crf, load_monte_carlo_segmenter, load_segmenter
-from keras_segnet_cli.main import run
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from batch_statistics import settle
 
 from keras_segnet import build_segnet_basic
 from keras_segnet.data.dataset import Classes
-from keras_segnet.data.streets import draw_street_scene
 from keras_segnet.exporting import tflite, to_tflite
 from keras_segnet.inference import load_segmenter
 from keras_segnet.inference.segmenter import KerasSegmenter
+from keras_segnet.streets import draw_street_scene
 
 SIZE = (45, 61)
 CLASSES = Classes(("sky", "rue étroite", "car", "tree"), ((1, 2, 3), (40, 50, 60), (70, 0, 90), (0, 200, 0)))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_segnet.data.streets import draw_street_scene
+from keras_segnet.streets import draw_street_scene
 
 VOID = 11
 
@@ -33,7 +33,7 @@ def test_same_seed_and_size_give_the_same_bits():
 def test_another_process_draws_the_same_bits():
     code = """
 from hashlib import sha256
-from keras_segnet.data.streets import draw_street_scene
+from keras_segnet.streets import draw_street_scene
 image, label = draw_street_scene(5, (60, 80))
 print(sha256(image.tobytes() + label.tobytes()).hexdigest())
 """

@@ -9,9 +9,9 @@ import pytest
 
 from keras_segnet import build_segnet_basic
 from keras_segnet.data import street_scenes, training_batches
-from keras_segnet.data.streets import draw_street_scene
 from keras_segnet.losses import WeightedCrossentropy
-from keras_segnet.training.optimizers import ConvolutionMuon
+from keras_segnet.optimizers import ConvolutionMuon
+from keras_segnet.streets import draw_street_scene
 
 
 @pytest.fixture(scope="session")

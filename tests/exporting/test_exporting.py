@@ -240,7 +240,7 @@ def test_the_gate_refuses_a_faulty_graph_and_leaves_no_file(
 def test_the_command_ends_with_status_1_when_the_gate_fails(
     odd_segnet: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from keras_segnet_cli.main import run
+    from keras_segnet.cli.main import run
 
     odd_segnet.save(tmp_path / "model.keras")
     monkeypatch.setitem(tflite.LEAST_AGREEMENT, "float32", 1.1)

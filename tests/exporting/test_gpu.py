@@ -76,7 +76,7 @@ def test_ops_that_the_gpu_does_not_take_are_named(device, tmp_path):
 
 
 def test_the_command_says_whether_the_gpu_takes_a_file(device, tmp_path, capsys):
-    from keras_segnet_cli.main import run
+    from keras_segnet.cli.main import run
 
     good, bad = tmp_path / "good.tflite", tmp_path / "bad.tflite"
     to_tflite(build_segnet_basic(3, (*SIZE, 3), width=0.1), good)

@@ -15,7 +15,8 @@ from keras_segnet.data import Classes
 from keras_segnet.data.folder import distinct_colours
 from keras_segnet.data.images import read_image
 from keras_segnet.exporting import to_tflite
-from keras_segnet.inference import load_segmenter, overlay
+from keras_segnet.inference import load_segmenter
+from keras_segnet.pictures import overlay
 
 PROGRAM = Path(__file__).parents[2] / "export" / "jetson" / "segment.py"
 FILES = {
@@ -28,7 +29,7 @@ CLASSES = Classes(tuple(f"thing {i}" for i in range(11)), distinct_colours(11)[:
 # As where none of these is installed; what else is imported is in the three packages' own hands.
 ALONE = """
 import runpy, sys
-for name in ("keras", "tensorflow", "keras_segnet", "keras_segnet_cli", "PIL", "rich", "typer", "matplotlib"):
+for name in ("keras", "tensorflow", "keras_segnet", "keras_segnet.cli", "PIL", "rich", "typer", "matplotlib"):
     sys.modules[name] = None
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from keras_segnet import build_segnet
+from keras_segnet.cli.main import run
 from keras_segnet.data import street_scenes
 from keras_segnet.data.images import write_png
-from keras_segnet_cli.main import run
 
 
 @pytest.fixture(scope="module")

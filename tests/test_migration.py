@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from keras_segnet.errors import InputError
 from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D, portable_indices
-from keras_segnet.models import load_addons_model
+from keras_segnet.migration import load_addons_model
 
-ADDONS = Path(__file__).parents[1] / "layers" / "addons"
+ADDONS = Path(__file__).parent / "layers" / "addons"
 SETTINGS = json.loads((ADDONS / "settings.json").read_text())
 FILES = ("direct.h5", "direct.keras", "saved_model", "own_layer.h5")
 OWN_LAYERS = {"MaxPoolingWithArgmax2D": MaxPoolingWithArgmax2D}

@@ -11,6 +11,6 @@ close to CamVid's. Image and label are always filled from the same outline; only
 blurred and noisy, the label has hard edges.
 """
 
-from keras_segnet.data.streets.scene import draw_street_scene
+from keras_segnet.streets.scene import draw_street_scene
 
 __all__ = ["draw_street_scene"]

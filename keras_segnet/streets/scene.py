@@ -8,10 +8,10 @@ from numbers import Integral
 import cv2
 import numpy as np
 
-from keras_segnet.data.streets.buildings import build_plots, draw_backdrop, draw_railings, draw_tree
-from keras_segnet.data.streets.camera import Camera, flat
-from keras_segnet.data.streets.canvas import PAINTS, WEATHERS, Canvas, Class, Pixels, fractal_noise, tint
-from keras_segnet.data.streets.objects import (
+from keras_segnet.streets.buildings import build_plots, draw_backdrop, draw_railings, draw_tree
+from keras_segnet.streets.camera import Camera, flat
+from keras_segnet.streets.canvas import PAINTS, WEATHERS, Canvas, Class, Pixels, fractal_noise, tint
+from keras_segnet.streets.objects import (
     CAR_BODIES,
     Car,
     draw_bicyclist,
@@ -22,7 +22,7 @@ from keras_segnet.data.streets.objects import (
     draw_sign,
     draw_traffic_light,
 )
-from keras_segnet.data.streets.road import Street, draw_ground, plan_plots
+from keras_segnet.streets.road import Street, draw_ground, plan_plots
 
 _MIN_SIZE = 8
 

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from keras_segnet.data.dataset import Example, SegmentationDataset
 from keras_segnet.files import whole_file
-from keras_segnet.inference.overlays import overlay
+from keras_segnet.pictures.overlays import overlay
 
 COLUMNS, ROWS = 4, 3
 INCHES = 3.2

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from keras_segnet.data.streets.camera import FAR, NEAR, flat, strip
-from keras_segnet.data.streets.canvas import Canvas, Class, fractal_noise, tint
+from keras_segnet.streets.camera import FAR, NEAR, flat, strip
+from keras_segnet.streets.canvas import Canvas, Class, fractal_noise, tint
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_segnet_cli import screen
-from keras_segnet_cli.commands.arguments import absolute, fail
-from keras_segnet_cli.commands.export import Format, export_model, show_reports
-from keras_segnet_cli.commands.train import train_and_report
-from keras_segnet_cli.screen import console, say
+from keras_segnet.cli import screen
+from keras_segnet.cli.commands.arguments import absolute, fail
+from keras_segnet.cli.commands.export import Format, export_model, show_reports
+from keras_segnet.cli.commands.train import train_and_report
+from keras_segnet.cli.screen import console, say
 
 DEMO_SIZE = (90, 120)
 PHOTOGRAPH_SIZE = (360, 480)

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from rich.progress import Progress, TextColumn
 
-from keras_segnet_cli.screen import bar, say
+from keras_segnet.cli.screen import bar, say
 
 
 class TrainingProgress(keras.callbacks.Callback):

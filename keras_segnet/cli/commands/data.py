@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keras_segnet_cli import screen
-from keras_segnet_cli.commands.arguments import DATA_HELP, Split, fail, refuse_missing_folder
-from keras_segnet_cli.screen import console, say
+from keras_segnet.cli import screen
+from keras_segnet.cli.commands.arguments import DATA_HELP, Split, fail, refuse_missing_folder
+from keras_segnet.cli.screen import console, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -66,7 +66,7 @@ def check(
         together = reduce(add, surveys.values())
         console.print(survey_table("All splits", datasets[next(iter(surveys))].classes, together))
     if contact_sheet is not None and surveys:
-        from keras_segnet.inference.contact_sheet import draw_contact_sheet
+        from keras_segnet.pictures.contact_sheet import draw_contact_sheet
 
         shown = draw_contact_sheet([datasets[split] for split in surveys], contact_sheet)
         say(f"{contact_sheet} shows {shown} images with their labels.")

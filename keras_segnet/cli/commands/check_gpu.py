@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from keras_segnet_cli.commands.arguments import fail
-from keras_segnet_cli.screen import console, say
+from keras_segnet.cli.commands.arguments import fail
+from keras_segnet.cli.screen import console, say
 
 
 def check_gpu(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keras_segnet_cli import screen
-from keras_segnet_cli.commands.arguments import DATA_HELP, absolute, absolute_data, fail, fail_at_once, parse_size
-from keras_segnet_cli.screen import console, say
+from keras_segnet.cli import screen
+from keras_segnet.cli.commands.arguments import DATA_HELP, absolute, absolute_data, fail, fail_at_once, parse_size
+from keras_segnet.cli.screen import console, say
 
 if TYPE_CHECKING:
     from keras_segnet.data import SegmentationDataset
@@ -217,10 +217,10 @@ def train_and_report(
 
     Of several processes one alone writes, and says what happens.
     """
+    from keras_segnet.cli.training_progress import TrainingProgress
     from keras_segnet.data import available_splits, count_classes, open_dataset
     from keras_segnet.training.devices import ProcessLostError, Share, current_share
     from keras_segnet.training.run import tensorboard_callback, train
-    from keras_segnet_cli.training_progress import TrainingProgress
 
     if fresh:
         run.refuse_occupied()

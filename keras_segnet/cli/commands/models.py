@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keras_segnet_cli import screen
-from keras_segnet_cli.screen import console
+from keras_segnet.cli import screen
+from keras_segnet.cli.screen import console
 
 if TYPE_CHECKING:
     from keras_segnet.models import Network, NetworkSummary

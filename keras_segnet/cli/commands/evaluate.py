@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_segnet_cli import screen
-from keras_segnet_cli.commands.arguments import MODEL_HELP, Crf, Data, Split, refuse_missing_folder
-from keras_segnet_cli.screen import console, say
+from keras_segnet.cli import screen
+from keras_segnet.cli.commands.arguments import MODEL_HELP, Crf, Data, Split, refuse_missing_folder
+from keras_segnet.cli.screen import console, say
 
 
 class Counting(StrEnum):

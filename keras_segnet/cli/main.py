@@ -8,17 +8,17 @@ from typing import Annotated
 
 import typer
 
-from keras_segnet_cli import screen
-from keras_segnet_cli.commands import data
-from keras_segnet_cli.commands.benchmark import benchmark
-from keras_segnet_cli.commands.check_gpu import check_gpu
-from keras_segnet_cli.commands.demo import demo
-from keras_segnet_cli.commands.evaluate import evaluate
-from keras_segnet_cli.commands.export import export
-from keras_segnet_cli.commands.models import models
-from keras_segnet_cli.commands.predict import predict
-from keras_segnet_cli.commands.train import train
-from keras_segnet_cli.screen import say
+from keras_segnet.cli import screen
+from keras_segnet.cli.commands import data
+from keras_segnet.cli.commands.benchmark import benchmark
+from keras_segnet.cli.commands.check_gpu import check_gpu
+from keras_segnet.cli.commands.demo import demo
+from keras_segnet.cli.commands.evaluate import evaluate
+from keras_segnet.cli.commands.export import export
+from keras_segnet.cli.commands.models import models
+from keras_segnet.cli.commands.predict import predict
+from keras_segnet.cli.commands.train import train
+from keras_segnet.cli.screen import say
 
 app = typer.Typer(
     name="keras-segnet",

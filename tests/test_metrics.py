@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_segnet.evaluation.metrics import (
+from keras_segnet.metrics import (
     ClassAverageAccuracy,
     ConfusionMatrix,
     GlobalAccuracy,

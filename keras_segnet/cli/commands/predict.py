@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from keras_segnet_cli import screen
-from keras_segnet_cli.commands.arguments import MODEL_HELP, Crf, fail
-from keras_segnet_cli.screen import say
+from keras_segnet.cli import screen
+from keras_segnet.cli.commands.arguments import MODEL_HELP, Crf, fail
+from keras_segnet.cli.screen import say
 
 
 def predict(

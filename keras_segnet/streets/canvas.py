@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from keras_segnet.data.streets.camera import NEAR, Camera, Floats, board
+from keras_segnet.streets.camera import NEAR, Camera, Floats, board
 
 Pixels = npt.NDArray[np.uint8]
 Colour = tuple[float, float, float] | Floats  # red, green and blue, 0..255

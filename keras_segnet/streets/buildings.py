@@ -7,9 +7,9 @@ from functools import partial
 
 import numpy as np
 
-from keras_segnet.data.streets.camera import DETAILED, FAR, NEAR, Floats, board, flat, panels, rectangle, wall
-from keras_segnet.data.streets.canvas import GLASS, PAINTS, Canvas, Class, Colour, tint
-from keras_segnet.data.streets.road import Plot, Street
+from keras_segnet.streets.camera import DETAILED, FAR, NEAR, Floats, board, flat, panels, rectangle, wall
+from keras_segnet.streets.canvas import GLASS, PAINTS, Canvas, Class, Colour, tint
+from keras_segnet.streets.road import Plot, Street
 
 _FACADES: tuple[Colour, ...] = (
     (150, 84, 66), (172, 110, 82), (126, 76, 64), (196, 170, 128), (206, 196, 172), (222, 216, 206),

@@ -5,7 +5,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_segnet.training.losses import WeightedCrossentropy
+from keras_segnet.losses import WeightedCrossentropy
 
 NORMALIZATIONS = ("valid_pixels", "weights", "sum")
 every_normalization = pytest.mark.parametrize("normalization", NORMALIZATIONS)

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_segnet.training.optimizers import CaffeSGD, ConvolutionMuon
+from keras_segnet.optimizers import CaffeSGD, ConvolutionMuon
 
 SHAPES = [(3, 3, 4, 8), (3, 3, 16, 5), (1, 1, 3, 11), (7, 7, 2, 6), (1, 1, 1, 1)]
 

@@ -2,17 +2,17 @@ import keras
 import numpy as np
 import pytest
 
-from keras_segnet.data import camvid
-from keras_segnet.data.dataset import Classes, Example, SegmentationDataset
-from keras_segnet.data.statistics import ClassStatistics, count_classes, median_frequency_weights
-from keras_segnet.errors import InputError
-from keras_segnet.training.callbacks import (
+from keras_segnet.callbacks import (
     BatchNormRecalibration,
     MedianFrequencyBalancing,
     WeightAveraging,
     averaged_weights,
 )
-from keras_segnet.training.losses import WeightedCrossentropy
+from keras_segnet.data import camvid
+from keras_segnet.data.dataset import Classes, Example, SegmentationDataset
+from keras_segnet.data.statistics import ClassStatistics, count_classes, median_frequency_weights
+from keras_segnet.errors import InputError
+from keras_segnet.losses import WeightedCrossentropy
 
 IGNORED = 9
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from keras_segnet.data.streets.camera import DETAILED, Floats, ellipse, limb, rectangle
-from keras_segnet.data.streets.canvas import BLACK, GLASS, PAINTS, Canvas, Class, Colour, tint
+from keras_segnet.streets.camera import DETAILED, Floats, ellipse, limb, rectangle
+from keras_segnet.streets.canvas import BLACK, GLASS, PAINTS, Canvas, Class, Colour, tint
 
 _Parts = list[tuple[npt.ArrayLike, Colour]]
 

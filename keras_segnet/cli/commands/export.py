@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keras_segnet_cli import screen
-from keras_segnet_cli.commands.arguments import Split, fail, parse_size
-from keras_segnet_cli.screen import console, say
+from keras_segnet.cli import screen
+from keras_segnet.cli.commands.arguments import Split, fail, parse_size
+from keras_segnet.cli.screen import console, say
 
 if TYPE_CHECKING:
     from keras_segnet.data import SegmentationDataset
