@@ -12,9 +12,10 @@ from keras import ops
 
 from keras_segnet.data.dataset import SegmentationDataset
 from keras_segnet.data.pipeline import evaluation_batches, steps_per_epoch
-from keras_segnet.data.statistics import BALANCING, Progress, count_classes, median_frequency_weights, silent
+from keras_segnet.data.statistics import BALANCING, count_classes, median_frequency_weights
 from keras_segnet.errors import InputError
 from keras_segnet.losses import WeightedCrossentropy
+from keras_segnet.progress import Progress, silent
 
 
 class MedianFrequencyBalancing(keras.callbacks.Callback):

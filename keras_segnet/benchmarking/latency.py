@@ -16,9 +16,9 @@ import numpy as np
 
 from keras_segnet.benchmarking import worker
 from keras_segnet.benchmarking.arena import arena_size
-from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.errors import InputError
 from keras_segnet.inference.segmenter import EXPECTED
+from keras_segnet.progress import Progress, silent
 
 ROUNDS = 5
 """In which files take turns, so that a machine that gets slower or faster meanwhile does so for all."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from keras_segnet.errors import InputError
 from keras_segnet.inference.segmenter import Segmenter, load_segmenter
+from keras_segnet.inference.timing import time_runs
 from keras_segnet.streets import draw_street_scene
 
 _segmenter: Segmenter
@@ -50,17 +50,6 @@ def _prepare_runtime(path: Path, threads: int) -> None:
 def take_turn(runs: int) -> list[float]:
     """Seconds of each of some runs, after one that is not counted."""
     return time_runs(_segmenter, _image, runs)
-
-
-def time_runs(segmenter: Segmenter, batch: np.ndarray, runs: int) -> list[float]:
-    """Seconds of each of some runs of the bare network, after one that is not counted."""
-    segmenter.infer(batch)
-    seconds = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        segmenter.infer(batch)
-        seconds.append(time.perf_counter() - start)
-    return seconds
 
 
 def memory_taken() -> int:

@@ -55,7 +55,7 @@ def bar(*more_columns: Any) -> Progress:
 
 
 def progress(items: Iterable[Any], total: int, description: str, *more_columns: Any) -> Iterator[Any]:
-    """Shows how far an iterable of known length is; see `keras_segnet.data.statistics.Progress`."""
+    """Shows how far an iterable of known length is; see `keras_segnet.progress.Progress`."""
     with bar(*more_columns) as display:
         yield from display.track(items, total=total, description=description)
 

@@ -54,7 +54,7 @@ class TrainingProgress(keras.callbacks.Callback):
         )
 
     def progress(self, items: Iterable[Any], total: int, description: str) -> Iterator[Any]:
-        """Shows how far a pass is that is made within an epoch; see `keras_segnet.data.statistics.Progress`."""
+        """Shows how far a pass is that is made within an epoch; see `keras_segnet.progress.Progress`."""
         for done, item in enumerate(items):
             if self.display is not None:
                 self.display.update(self.task, description=description, total=total, completed=done)

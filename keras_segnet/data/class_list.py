@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_segnet.data.dataset import Classes, distinct_colours
+from keras_segnet.colours import distinct_colours
+from keras_segnet.data.dataset import Classes
 from keras_segnet.data.labels import Colour, LabelCoding
 from keras_segnet.errors import InputError
 from keras_segnet.files import read_text

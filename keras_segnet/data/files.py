@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from keras_segnet.data.images import EXTENSIONS
 from keras_segnet.errors import InputError
 from keras_segnet.files import read_lines
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 OnFault = Callable[[str], None]
 """Is told of what is wrong with one example. Loaders go on without the example if it returns."""
@@ -63,16 +58,3 @@ def without_extension(name: str) -> str:
     name = name.replace("\\", "/")
     extension = Path(name).suffix
     return name[: -len(extension)] if extension.lower() in EXTENSIONS else name
-
-
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
-    """What a function gives for each item, in order, computed in threads; decoding lets them run at once.
-
-    Closing the generator (`contextlib.closing`) drops what is not begun.
-    """
-    with ThreadPoolExecutor() as readers:
-        try:
-            yield from readers.map(function, items)
-        except BaseException:
-            readers.shutdown(wait=False, cancel_futures=True)
-            raise

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_segnet.colours import distinct_colours
 from keras_segnet.data.camvid import CLASSES as CAMVID
 from keras_segnet.data.class_list import ClassList, read_class_list
-from keras_segnet.data.dataset import Classes, FileDataset, SegmentationDataset, distinct_colours
-from keras_segnet.data.files import OnFault, find_images, in_threads, read_names, refuse, without_extension
+from keras_segnet.data.dataset import Classes, FileDataset, SegmentationDataset
+from keras_segnet.data.files import OnFault, find_images, read_names, refuse, without_extension
 from keras_segnet.data.images import read_label, refuse_damaged, write_png
 from keras_segnet.errors import InputError
 from keras_segnet.files import read_lines
+from keras_segnet.threads import in_threads
 
 SPLITS = ("train", "val", "test", "all")
 USUAL_IGNORED = 255

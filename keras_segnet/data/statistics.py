@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from keras_segnet.data.dataset import SegmentationDataset
-from keras_segnet.data.files import OnFault, in_threads, refuse
+from keras_segnet.data.files import OnFault, refuse
 from keras_segnet.errors import InputError
-
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
-"""Wraps an iterable of known length to show how far it is: `progress(items, total, description)`."""
+from keras_segnet.progress import Progress, silent
+from keras_segnet.threads import in_threads
 
 BALANCING = ("presence", "presence_with_ignored", "global")
 """The definitions of median frequency balancing that `median_frequency_weights` knows."""
-
-
-def silent(items: Iterable[Any], total: int, description: str) -> Iterable[Any]:
-    """The progress that shows nothing."""
-    return items
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_segnet.data.dataset import Classes, FileDataset, distinct_colours
+from keras_segnet.colours import distinct_colours
+from keras_segnet.data.dataset import Classes, FileDataset
 from keras_segnet.data.files import OnFault, find_images, refuse
 from keras_segnet.data.labels import LabelCoding
 from keras_segnet.errors import InputError

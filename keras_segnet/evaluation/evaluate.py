@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from keras_segnet.data.dataset import Classes, SegmentationDataset
-from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.errors import InputError
 from keras_segnet.evaluation.boundary import BoundaryF1
 from keras_segnet.inference.segmenter import Segmenter
 from keras_segnet.metrics import ConfusionMatrix, Scores
+from keras_segnet.progress import Progress, silent
 
 
 def evaluate(

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_segnet.benchmarking.worker import time_runs
 from keras_segnet.data.images import resize_image
-from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.errors import InputError
 from keras_segnet.inference.segmenter import Segmenter
+from keras_segnet.inference.timing import time_runs
+from keras_segnet.progress import Progress, silent
 from keras_segnet.streets import draw_street_scene
 
 TIMED_RUNS = 10

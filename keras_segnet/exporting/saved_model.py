@@ -11,10 +11,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.exporting.parity import ParityReport, export_through_gate, street_images
 from keras_segnet.exporting.tflite import require_tensorflow
 from keras_segnet.inference.segmenter import KerasSegmenter, SavedModelSegmenter
+from keras_segnet.progress import Progress, silent
 
 LEAST_AGREEMENT = 0.999
 """Share of pixels that must get the Keras model's label."""

@@ -11,10 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_segnet.colours import distinct_colours
 from keras_segnet.data.dataset import Classes
-from keras_segnet.data.folder import distinct_colours
 from keras_segnet.data.images import resize_image
-from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.errors import InputError
 from keras_segnet.exporting.heads import head as head_of
 from keras_segnet.exporting.metadata import with_metadata
@@ -22,6 +21,7 @@ from keras_segnet.exporting.parity import ParityReport, export_through_gate, str
 from keras_segnet.exporting.tracing import trace
 from keras_segnet.inference.segmenter import KerasSegmenter, TFLiteSegmenter
 from keras_segnet.layers import MaxPoolingWithArgmax2D
+from keras_segnet.progress import Progress, silent
 
 LEAST_AGREEMENT = {"float32": 0.999, "float16": 0.995, "int8": 0.95}
 """Precisions, and the share of pixels that must get the Keras model's label in each.

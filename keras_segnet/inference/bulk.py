@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -29,18 +27,13 @@ from keras_segnet.files import read_lines, whole_file
 from keras_segnet.inference.segmenter import Segmenter
 from keras_segnet.pictures.overlays import overlay
 from keras_segnet.pictures.uncertainty import write_uncertainty
+from keras_segnet.threads import in_threads
 
 VIDEOS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
 """Of files that count as videos."""
 
 RESULTS = ("both", "masks", "overlays")
 """What `label_all` can write."""
-
-AHEAD = 4
-"""Results of each worker that may wait to be asked for: enough to even out a slow disk."""
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Input(NamedTuple):
@@ -129,7 +122,7 @@ def check_inputs(inputs: Iterable[Input]) -> Iterator[Path]:
             read_image(each.path)
         return each.path
 
-    return overlapped(check, inputs, workers=os.cpu_count() or 1)
+    return in_threads(check, inputs)
 
 
 def is_done(each: Input, output: Path, write: str = "both", uncertainty: bool = False) -> bool:
@@ -195,9 +188,9 @@ class _Labeller:
         self.resume = resume
 
     def label_images(self, inputs: Iterable[Input]) -> Iterator[str]:
-        read = overlapped(lambda each: (each.name, read_image(each.path)), inputs, workers=2)
+        read = in_threads(lambda each: (each.name, read_image(each.path)), inputs, workers=2)
         labelled = ((name, image, *self.segmenter.probabilities_and_uncertainty(image)) for name, image in read)
-        yield from overlapped(self._write_image, labelled, workers=2)
+        yield from in_threads(self._write_image, labelled, workers=2)
 
     def _write_image(self, labelled: tuple[str, np.ndarray, np.ndarray, np.ndarray | None]) -> str:
         name, image, probabilities, uncertainty = labelled
@@ -235,25 +228,7 @@ class _Labeller:
             if self.overlays:
                 film = stack.enter_context(_Film(stack.enter_context(whole_file(picture)), _frame_rate(video.path)))
             # One worker, because a film takes its frames one after the other.
-            yield from overlapped(write, map(label, read_frames(video.path)), workers=1)
-
-
-def overlapped(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Generator[Result, None, None]:
-    """`map` in other threads: in order, while the caller works on, with `AHEAD` results for each worker in waiting."""
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > AHEAD * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+            yield from in_threads(write, map(label, read_frames(video.path)), workers=1)
 
 
 def read_frames(path: Path) -> Iterator[tuple[int, np.ndarray]]:
@@ -265,7 +240,7 @@ def read_frames(path: Path) -> Iterator[tuple[int, np.ndarray]]:
     video = _open_video(path)
     size = None
     # One worker, because a video gives its frames one after the other.
-    with contextlib.closing(overlapped(lambda _: video.read(), itertools.count(), workers=1)) as frames:
+    with contextlib.closing(in_threads(lambda _: video.read(), itertools.count(), workers=1)) as frames:
         for number, (there_is_one, frame) in enumerate(frames):
             if not there_is_one:
                 break

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_segnet.colours import distinct_colours
 from keras_segnet.data.camvid import CLASSES as CAMVID
 from keras_segnet.data.dataset import Classes
-from keras_segnet.data.folder import distinct_colours
 from keras_segnet.inference.segmenter import read_contents
 
 

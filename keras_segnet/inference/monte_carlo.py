@@ -14,9 +14,9 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
-from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.errors import InputError
 from keras_segnet.inference.segmenter import KerasSegmenter, load_keras_model, resize_maps
+from keras_segnet.progress import Progress, silent
 
 SAMPLES = 50
 """As the paper; about 40 are as good, and about 6 beat the network without dropout."""

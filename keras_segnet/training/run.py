@@ -36,9 +36,9 @@ from keras_segnet.callbacks import (
 from keras_segnet.data import Augmentation, SegmentationDataset, evaluation_batches
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.pipeline import EpochBatches, for_keras, names_in_batch, steps_per_epoch, training_epochs
-from keras_segnet.data.statistics import Progress, silent
 from keras_segnet.errors import InputError
 from keras_segnet.files import PARTIAL, read_text, whole_file, write_text
+from keras_segnet.progress import Progress, silent
 from keras_segnet.training.configuration import RunConfig, build_for_training, build_network
 from keras_segnet.training.devices import current_share, synchronize, undistributed, unsynchronized
 

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_segnet.colours import distinct_colours
 from keras_segnet.data import Classes
-from keras_segnet.data.folder import distinct_colours
 from keras_segnet.data.images import read_image
 from keras_segnet.exporting import to_tflite
 from keras_segnet.inference import load_segmenter

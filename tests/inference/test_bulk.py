@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import threading
 from pathlib import Path
 
 import cv2
@@ -13,7 +11,7 @@ import pytest
 from keras_segnet.data import Classes
 from keras_segnet.data.images import read_image, read_label, write_png
 from keras_segnet.errors import InputError
-from keras_segnet.inference.bulk import Input, find_inputs, is_done, label_all, overlapped, read_frames
+from keras_segnet.inference.bulk import Input, find_inputs, is_done, label_all, read_frames
 from keras_segnet.inference.segmenter import Segmenter
 from keras_segnet.pictures import overlay
 
@@ -167,26 +165,3 @@ def test_what_is_no_video(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"bad\.mp4 is no video that can be read"):
         list(label_all(Thirds(), [Input(tmp_path / "bad.mp4", "bad")], tmp_path / "out", CLASSES))
     assert not list((tmp_path / "out").rglob("*.mp4"))
-
-
-def test_few_images_are_in_memory_however_many_there_are() -> None:
-    """Reading keeps a few ahead of what is asked for, and no more; results come in order; an error comes up."""
-    lock, alive, most = threading.Lock(), 0, 0
-
-    def read(number: int) -> int:
-        nonlocal alive, most
-        with lock:
-            alive += 1
-            most = max(most, alive)
-        if number == 900:
-            raise InputError("broken")
-        return number
-
-    results = overlapped(read, itertools.count(), workers=2)
-    for number in range(900 - 1):
-        assert next(results) == number
-        with lock:
-            alive -= 1
-    assert 2 <= most <= 2 * 4 + 2
-    with pytest.raises(InputError, match="broken"):
-        list(results)
