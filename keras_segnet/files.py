@@ -1,10 +1,10 @@
-"""Files as a whole: written so that a kill leaves no half of one, and lists read line by line."""
+"""Files as a whole: written so that a kill leaves no half of one, lists read line by line, and names for files."""
 
 from __future__ import annotations
 
 import contextlib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from keras_segnet.errors import InputError
@@ -68,3 +68,47 @@ def read_lines(path: Path, what: str) -> list[tuple[int, str]]:
         if any(unicodedata.category(character) == "Cc" for character in line.replace("\t", " ")):
             raise InputError(f"{path}, line {number}: {line!r} holds a control character.")
     return [(number, line) for number, line in lines if line]
+
+
+NOT_IN_FILE_NAMES = frozenset('/\\:*?"<>|')
+"""What Windows takes for something else in the name of a file."""
+
+
+def same_file_key(name: str) -> str:
+    """A text that is the same for two names that some file system takes for one: macOS and Windows ignore case, and
+    macOS how accents are encoded."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def unique_file_names(names: Iterable[str]) -> list[str]:
+    """A file name for each name, without extension, no two of which are one file on any file system.
+
+    A name stays as it is where it can. Characters that no file name may hold, and those that break a list of names
+    (line ends, control characters, lone surrogates), become `_`; of names that are alike the second and later ones get
+    a number.
+
+    >>> unique_file_names(["a/b", "a_b", "A_B", "c"])
+    ['a_b', 'a_b_2', 'A_B_3', 'c']
+    """
+    chosen: list[str] = []
+    wanted = [_file_name(name) for name in names]
+    taken = {same_file_key(name) for name in wanted}
+    seen: dict[str, int] = {}
+    for name in wanted:
+        number = seen[same_file_key(name)] = seen.get(same_file_key(name), 0) + 1
+        unique = name
+        while number > 1 and same_file_key(unique := f"{name}_{number}") in taken:
+            number += 1
+        taken.add(same_file_key(unique))
+        seen[same_file_key(name)] = number
+        chosen.append(unique)
+    return chosen
+
+
+def _file_name(name: str) -> str:
+    kept = "".join(
+        "_" if letter in NOT_IN_FILE_NAMES or unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter
+        for letter in name
+    ).strip()
+    # A dot in front hides a file from `find_images`, as it does from people.
+    return "_" + kept[1:] if kept[:1] in ("", ".") else kept

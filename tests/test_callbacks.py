@@ -78,6 +78,18 @@ def test_an_exponent_is_applied_to_the_weights_of_classes_that_occur(exponent):
     np.testing.assert_allclose(weights, [*(w**exponent for w in plain[:3]), 0], rtol=1e-12)
 
 
+def test_no_weight_is_larger_than_the_largest_one_that_is_asked_for():
+    statistics = ClassStatistics(np.array([900, 99, 1, 0, 0]), np.full(5, 1000))
+    np.testing.assert_allclose(median_frequency_weights(statistics), [0.11, 1, 99, 0], rtol=1e-12)
+    np.testing.assert_allclose(median_frequency_weights(statistics, largest=10), [0.11, 1, 10, 0], rtol=1e-12)
+    np.testing.assert_allclose(
+        median_frequency_weights(statistics, exponent=0.5, largest=9.9), [0.11**0.5, 1, 9.9, 0], rtol=1e-12
+    )
+    for wrong in (0, -1, float("nan")):
+        with pytest.raises(InputError, match="largest must be above 0"):
+            median_frequency_weights(statistics, largest=wrong)
+
+
 @pytest.mark.parametrize("definition", ["presence", "presence_with_ignored", "global"])
 def test_counts_beyond_32_bits_are_no_trouble(definition):
     small = ClassStatistics(np.array([3, 2, 1, 1]), np.array([6, 6, 6, 6]))

@@ -13,6 +13,10 @@ import numpy as np
 from keras_segnet.data.images import read_image, refuse_damaged
 from keras_segnet.data.labels import LabelCoding
 from keras_segnet.errors import InputError
+from keras_segnet.files import same_file_key, unique_file_names
+
+MOST_CLASSES = 255
+"""Labels are uint8, and one value is kept for ignored pixels."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,10 @@ class Classes:
     names: tuple[str, ...]
     colours: tuple[tuple[int, int, int], ...]
     ignored: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self) > MOST_CLASSES:
+            raise InputError(f"num_classes must be at most {MOST_CLASSES}; there are {len(self)}. Labels are 8-bit.")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -71,7 +79,7 @@ class SegmentationDataset:
         raise NotImplementedError
 
     def item_name(self, index: int) -> str:
-        """Name of an example for file names and messages."""
+        """Name of an example for messages and, by way of `keras_segnet.files.unique_file_names`, for files."""
         raise NotImplementedError
 
     def check(self, index: int) -> Example:
@@ -118,12 +126,12 @@ class FileDataset(SegmentationDataset):
 
     @cached_property
     def _item_names(self) -> list[str]:
-        """The stems of the image files; where those of two folders are alike, the folders' names before them."""
+        """The stems of the image files; where two are alike, the folders' names before them; then numbered."""
         images = [image for image, _ in self.pairs]
-        if len({image.stem for image in images}) == len(images):
-            return [image.stem for image in images]
+        if len({same_file_key(image.stem) for image in images}) == len(images):
+            return unique_file_names(image.stem for image in images)
         common = os.path.commonpath([image.parent for image in images])
-        return ["_".join(image.relative_to(common).with_suffix("").parts) for image in images]
+        return unique_file_names("_".join(image.relative_to(common).with_suffix("").parts) for image in images)
 
     def check(self, index: int) -> Example:
         example, faults = self.examine(index)

@@ -17,7 +17,7 @@ from keras_segnet.data.dataset import Classes, FileDataset, SegmentationDataset
 from keras_segnet.data.files import OnFault, find_images, read_names, refuse, without_extension
 from keras_segnet.data.images import read_label, refuse_damaged, write_png
 from keras_segnet.errors import InputError
-from keras_segnet.files import read_lines
+from keras_segnet.files import read_lines, unique_file_names, write_text
 from keras_segnet.threads import in_threads
 
 SPLITS = ("train", "val", "test", "all")
@@ -93,23 +93,30 @@ def write_folder(path: str | os.PathLike[str], splits: Mapping[str, Segmentation
     Args:
         path: of the folder, which must not exist yet.
         splits: a data set for each of "train", "val" and "test"; all of the same classes. Ignored pixels become 255.
+            Files are named as the examples, see `keras_segnet.files.unique_file_names`: of examples with one name, in
+            one split or in two, the second and later ones get a number.
 
     Raises:
-        InputError: there is something at `path` already.
+        InputError: there is something at `path` already, or the data sets have different classes.
     """
     root = Path(path)
     if root.exists():
         raise InputError(f"{root} exists already; choose another folder.")
+    classes, *others = (dataset.classes for dataset in splits.values())
+    if any(other.names != classes.names for other in others):
+        raise InputError("the splits of a data set must have the same classes; these have different ones.")
     for part in ("images", "labels"):
         (root / part).mkdir(parents=True)
+    items = [(dataset, index) for dataset in splits.values() for index in range(len(dataset))]
+    names = iter(unique_file_names(dataset.item_name(index) for dataset, index in items))
     for split, dataset in splits.items():
-        names = [dataset.item_name(index) for index in range(len(dataset))]
-        for index, name in enumerate(names):
+        files = [f"{next(names)}.png" for _ in range(len(dataset))]
+        for index, file in enumerate(files):
             image, label = dataset[index]
-            write_png(root / "images" / f"{name}.png", image)
-            write_png(root / "labels" / f"{name}.png", np.where(label < len(dataset.classes), label, USUAL_IGNORED))
-        (root / f"{split}.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
-        (root / "classes.txt").write_text("\n".join(dataset.classes.names) + "\n", encoding="utf-8")
+            write_png(root / "images" / file, image)
+            write_png(root / "labels" / file, np.where(label < len(classes), label, USUAL_IGNORED))
+        write_text(root / f"{split}.txt", "\n".join(files) + "\n")
+    write_text(root / "classes.txt", "\n".join(classes.names) + "\n")
 
 
 def _listed(

@@ -106,7 +106,7 @@ def count_classes(dataset: SegmentationDataset, progress: Progress = silent) -> 
 
 
 def median_frequency_weights(
-    statistics: ClassStatistics, definition: str = "presence", exponent: float = 1.0
+    statistics: ClassStatistics, definition: str = "presence", exponent: float = 1.0, largest: float | None = None
 ) -> np.ndarray:
     """Class weights by median frequency balancing (paper, section 4.1): median of the frequencies over the frequency.
 
@@ -118,13 +118,17 @@ def median_frequency_weights(
             `"global"`: its pixels over the labelled pixels of the whole set.
         exponent: power to which the weights are raised. Default 1.0, the paper's weights; 0.5 evens classes out less,
             which costs class average accuracy and gains mean IoU; 0 weighs all classes alike.
+        largest: what no weight goes beyond, after the exponent; above 0. Default None: there is no bound, as in the
+            paper, and a class of a thousandth of the pixels may count more than a hundred times what others do.
 
     Returns:
         float64 `(classes,)`. A class that never occurs gets weight 0 and takes no part in the median.
 
     Raises:
-        InputError: the definition is not one of these, or no pixel is labelled.
+        InputError: the definition is not one of these, `largest` is not above 0, or no pixel is labelled.
     """
+    if largest is not None and not largest > 0:
+        raise InputError(f"largest must be above 0, or None for no bound; it is {largest}.")
     if definition not in BALANCING:
         raise InputError(f"balancing must be one of {', '.join(BALANCING)}; not {definition!r}.")
     classes = statistics.pixels.size - 1
@@ -137,4 +141,6 @@ def median_frequency_weights(
     frequency = pixels[occurs] / np.broadcast_to(total, pixels.shape)[occurs]
     weights = np.zeros_like(pixels)
     weights[occurs] = (np.median(frequency) / frequency) ** exponent
+    if largest is not None:
+        weights = np.minimum(weights, largest)
     return weights[:classes]

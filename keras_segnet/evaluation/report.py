@@ -9,7 +9,7 @@ import numpy as np
 from keras_segnet.data.dataset import Classes, SegmentationDataset
 from keras_segnet.data.images import write_png
 from keras_segnet.evaluation.evaluate import percent, table_rows
-from keras_segnet.files import write_text
+from keras_segnet.files import unique_file_names, write_text
 from keras_segnet.inference.segmenter import Segmenter
 from keras_segnet.metrics import ConfusionMatrix
 from keras_segnet.pictures.figures import draw_confusion_matrix, draw_curves
@@ -74,13 +74,12 @@ def write_report(
 def write_overlays(folder: Path, segmenter: Segmenter, dataset: SegmentationDataset) -> list[str]:
     """Writes comparisons of up to eight examples, spread over the data set, and returns their names."""
     folder.mkdir(exist_ok=True)
-    names = []
-    for index in np.unique(np.linspace(0, len(dataset) - 1, OVERLAYS).astype(int)):
-        example = dataset[int(index)]
-        name = dataset.item_name(int(index))
+    indices = np.unique(np.linspace(0, len(dataset) - 1, OVERLAYS).astype(int)).tolist()
+    names = unique_file_names(dataset.item_name(index) for index in indices)
+    for index, name in zip(indices, names, strict=True):
+        example = dataset[index]
         picture = comparison(example.image, example.label, segmenter.label(example.image), dataset.classes)
         write_png(folder / f"{name}.png", picture)
-        names.append(name)
     return names
 
 

@@ -23,7 +23,7 @@ from keras_segnet.data.images import (
     write_png,
 )
 from keras_segnet.errors import InputError
-from keras_segnet.files import read_lines, whole_file
+from keras_segnet.files import read_lines, same_file_key, whole_file
 from keras_segnet.inference.segmenter import Segmenter
 from keras_segnet.pictures.overlays import overlay
 from keras_segnet.pictures.uncertainty import write_uncertainty
@@ -92,8 +92,9 @@ def find_inputs(path: Path, output: Path) -> list[Input]:
         )
     by_name: dict[str, Path] = {}
     for file, name in found:
-        if by_name.setdefault(name, file) is not file:
-            raise InputError(f"{by_name[name]} and {file} have one name; results are named by it.")
+        first = by_name.setdefault(same_file_key(name), file)
+        if first is not file:
+            raise InputError(f"{first} and {file} have one name; results are named by it.")
     return found
 
 

@@ -12,6 +12,7 @@ from keras_segnet.data.camvid import CONTENT_SHA256, content_sha256, read_list
 from keras_segnet.data.images import read_image, read_label, refuse_damaged, resize_label, write_png
 from keras_segnet.errors import InputError
 
+CLASSES = data.Classes(("a", "b"), ((0, 0, 0), (9, 9, 9)), 255)
 PAIR = (np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3), (np.arange(48) % 3).astype(np.uint8).reshape(6, 8))
 
 
@@ -138,6 +139,68 @@ def test_a_written_folder_reads_back_as_it_was(tmp_path: Path) -> None:
             np.testing.assert_array_equal(np.where(label == 255, 11, label), dataset[index].label)
     with pytest.raises(InputError, match="exists already"):
         data.write_folder(tmp_path / "streets", splits)
+
+
+class Named(data.SegmentationDataset):
+    """Examples of one grey each, under these names."""
+
+    def __init__(self, names: list[str], first: int = 0, classes: data.Classes = CLASSES) -> None:
+        self.name, self.names, self.first, self.classes = "named", names, first, classes
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> data.Example:
+        return data.Example(np.full((2, 3, 3), self.first + index, np.uint8), np.full((2, 3), index % 2, np.uint8))
+
+    def item_name(self, index: int) -> str:
+        return self.names[index]
+
+
+def test_examples_of_one_name_are_all_written(tmp_path: Path) -> None:
+    """In one split and in two; and names that are alike to a file system, or that no list could hold."""
+    names = ["a", "a", "A", "a/b", "a_b", "a.png", ".hidden", " b ", "c\nd", "\ud800", "../out"]
+    splits = {"train": Named(names), "val": Named(["a", "a.jpg"], 100), "test": Named(["z"], 200)}
+    data.write_folder(tmp_path / "new", splits)
+    for split, dataset in splits.items():
+        read = data.folder(tmp_path / "new", split)
+        assert len(read) == len(dataset)
+        for index in range(len(dataset)):
+            np.testing.assert_array_equal(read.check(index).image, dataset[index].image)
+            np.testing.assert_array_equal(read.check(index).label, dataset[index].label)
+    assert len(list((tmp_path / "new" / "images").iterdir())) == 14
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_splits_of_different_classes_are_not_written(tmp_path: Path) -> None:
+    other = data.Classes(("b", "a"), CLASSES.colours, 255)
+    with pytest.raises(InputError, match="same classes"):
+        data.write_folder(tmp_path / "new", {"train": Named(["a"]), "val": Named(["b"], classes=other)})
+    assert not (tmp_path / "new").exists()
+
+
+def test_images_of_a_list_that_have_one_name(tmp_path: Path) -> None:
+    """Stems that are alike, with and without folders before them."""
+    written = ["x/a.png", "x/a.bmp", "y_a.png", "y/a.png", "Y/A.png"]
+    pairs = []
+    for name in written:
+        write_pair(tmp_path / name, tmp_path / name)
+        pairs.append((tmp_path / name, tmp_path / name))
+    dataset = data.FileDataset("listed", CLASSES, tuple(pairs))
+    assert [dataset.item_name(i) for i in range(5)] == ["x_a", "x_a_2", "y_a", "y_a_2", "Y_A_3"]
+
+
+def test_more_classes_than_a_label_can_hold_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="num_classes must be at most 255; there are 256"):
+        data.Classes(tuple(map(str, range(256))), ((0, 0, 0),) * 256)
+    root = own_folder(tmp_path, 3)
+    for count in (256, 300):
+        for name, line in (("classes.txt", "{}"), ("classes.csv", "{},{},{},{}")):
+            lines = [line.format(f"c{i}", i % 256, i // 256, 7) for i in range(count)]
+            (root / name).write_text("\n".join(lines))
+            with pytest.raises(InputError, match=f"num_classes must be 2 to 255; .* has {count}"):
+                data.folder(root)
+            (root / name).unlink()
 
 
 def test_open_dataset_tells_the_kinds_apart(tmp_path: Path, published: Path) -> None:
