@@ -22,7 +22,7 @@ from rich.table import Table
 import keras_segnet
 from keras_segnet.data import street_scenes, training_batches
 from keras_segnet.inference.bulk import find_inputs, label_all
-from keras_segnet.inference.segmenter import KerasSegmenter
+from keras_segnet.inference.segmenters import KerasSegmenter
 
 SIZE = (24, 32)
 CHECKS = 10

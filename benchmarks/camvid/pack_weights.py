@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from keras_segnet.inference.segmenter import load_keras_model
+from keras_segnet.inference.segmenters import load_keras_model
 from keras_segnet.models.trained import FOLDER, write_weights
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from keras_segnet.benchmarking import worker
 from keras_segnet.benchmarking.arena import arena_size
 from keras_segnet.errors import InputError
-from keras_segnet.inference.segmenter import EXPECTED
+from keras_segnet.inference.segmenters import EXPECTED
 from keras_segnet.progress import Progress, silent
 
 ROUNDS = 5

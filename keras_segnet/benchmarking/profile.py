@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_segnet.errors import InputError
-from keras_segnet.inference.segmenter import OnnxSegmenter, load_segmenter
+from keras_segnet.inference.segmenters import OnnxSegmenter, load_segmenter
 from keras_segnet.streets import draw_street_scene
 
 LITERT_PROFILER = Path(__file__).with_name("litert_profiler.py")

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_segnet.errors import InputError
-from keras_segnet.inference.segmenter import Segmenter, load_segmenter
+from keras_segnet.inference.segmenters import Segmenter, load_segmenter
 from keras_segnet.inference.timing import time_runs
 from keras_segnet.streets import draw_street_scene
 
@@ -35,7 +35,7 @@ def _prepare_runtime(path: Path, threads: int) -> None:
     if path.suffix == ".tflite":
         import ai_edge_litert.interpreter  # noqa: F401
     elif path.suffix == ".onnx":
-        from keras_segnet.inference.segmenter import import_for_onnx
+        from keras_segnet.inference.segmenters import import_for_onnx
 
         import_for_onnx("onnxruntime")
     elif keras.backend.backend() != "tensorflow":

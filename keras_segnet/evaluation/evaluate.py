@@ -10,7 +10,7 @@ import numpy as np
 from keras_segnet.data.dataset import Classes, SegmentationDataset
 from keras_segnet.errors import InputError
 from keras_segnet.evaluation.boundary import BoundaryF1
-from keras_segnet.inference.segmenter import Segmenter
+from keras_segnet.inference.segmenters import Segmenter
 from keras_segnet.metrics import ConfusionMatrix, Scores
 from keras_segnet.progress import Progress, silent
 

@@ -10,7 +10,7 @@ from keras_segnet.data.dataset import Classes, SegmentationDataset
 from keras_segnet.data.images import write_png
 from keras_segnet.evaluation.evaluate import percent, table_rows
 from keras_segnet.files import unique_file_names, write_text
-from keras_segnet.inference.segmenter import Segmenter
+from keras_segnet.inference.segmenters import Segmenter
 from keras_segnet.metrics import ConfusionMatrix
 from keras_segnet.pictures.figures import draw_confusion_matrix, draw_curves
 from keras_segnet.pictures.overlays import comparison

@@ -62,13 +62,12 @@ def check_gpu(
             folder.
         RuntimeError: the process ended in a way that is no answer; its last words are in the message.
     """
-    from keras_segnet.inference.segmenter import TFLiteSegmenter, try_tflite
+    from keras_segnet.inference.segmenters import open_tflite
 
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} does not exist; a .tflite file is expected there.")
-    try_tflite(path)
-    segmenter = TFLiteSegmenter(path)
+    segmenter = open_tflite(path)
     if images is None:
         images = np.stack(street_images(segmenter.input_size, 2))
     with tempfile.TemporaryDirectory() as folder:

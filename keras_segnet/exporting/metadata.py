@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from keras_segnet.data.dataset import Classes
-from keras_segnet.inference.segmenter import CONTENTS
+from keras_segnet.inference.segmenters import CONTENTS
 
 LABELS = "labels.txt"
 """Name of the associated file with a class name a line, in the zip archive behind the model."""

@@ -17,7 +17,7 @@ from keras_segnet.exporting.heads import head as head_of
 from keras_segnet.exporting.parity import ParityReport, export_through_gate, street_images
 from keras_segnet.exporting.tflite import require_tensorflow
 from keras_segnet.exporting.tracing import trace
-from keras_segnet.inference.segmenter import CONTENTS, KerasSegmenter, OnnxSegmenter, import_for_onnx
+from keras_segnet.inference.segmenters import CONTENTS, KerasSegmenter, OnnxSegmenter, import_for_onnx
 from keras_segnet.progress import Progress, silent
 
 LEAST_AGREEMENT = 0.999

@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_segnet.data.images import resize_image
 from keras_segnet.errors import InputError
-from keras_segnet.inference.segmenter import Segmenter
+from keras_segnet.inference.segmenters import Segmenter
 from keras_segnet.inference.timing import time_runs
 from keras_segnet.progress import Progress, silent
 from keras_segnet.streets import draw_street_scene

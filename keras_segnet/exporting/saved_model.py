@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_segnet.exporting.parity import ParityReport, export_through_gate, street_images
 from keras_segnet.exporting.tflite import require_tensorflow
-from keras_segnet.inference.segmenter import KerasSegmenter, SavedModelSegmenter
+from keras_segnet.inference.segmenters import KerasSegmenter, SavedModelSegmenter
 from keras_segnet.progress import Progress, silent
 
 LEAST_AGREEMENT = 0.999

@@ -19,7 +19,7 @@ from keras_segnet.exporting.heads import head as head_of
 from keras_segnet.exporting.metadata import with_metadata
 from keras_segnet.exporting.parity import ParityReport, export_through_gate, street_images
 from keras_segnet.exporting.tracing import trace
-from keras_segnet.inference.segmenter import KerasSegmenter, TFLiteSegmenter
+from keras_segnet.inference.segmenters import KerasSegmenter, TFLiteSegmenter
 from keras_segnet.layers import MaxPoolingWithArgmax2D
 from keras_segnet.progress import Progress, silent
 

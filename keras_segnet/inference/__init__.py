@@ -9,7 +9,7 @@ from keras_segnet.inference.monte_carlo import (
     load_monte_carlo_segmenter,
     predict_with_uncertainty,
 )
-from keras_segnet.inference.segmenter import Segmenter, load_segmenter
+from keras_segnet.inference.segmenters import Segmenter, load_segmenter
 
 __all__ = [
     "DenseCRFSegmenter",

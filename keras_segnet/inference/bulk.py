@@ -24,7 +24,7 @@ from keras_segnet.data.images import (
 )
 from keras_segnet.errors import InputError
 from keras_segnet.files import read_lines, same_file_key, whole_file
-from keras_segnet.inference.segmenter import Segmenter
+from keras_segnet.inference.segmenters import Segmenter
 from keras_segnet.pictures.overlays import overlay
 from keras_segnet.pictures.uncertainty import write_uncertainty
 from keras_segnet.threads import in_threads

@@ -11,7 +11,7 @@ from typing import Any
 from keras_segnet.colours import distinct_colours
 from keras_segnet.data.camvid import CLASSES as CAMVID
 from keras_segnet.data.dataset import Classes
-from keras_segnet.inference.segmenter import read_contents
+from keras_segnet.inference.segmenters import read_contents
 
 
 def classes_of(model: Path, num_classes: int) -> Classes:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from keras_segnet.inference.permutohedral import PermutohedralLattice
-from keras_segnet.inference.segmenter import Segmenter
+from keras_segnet.inference.segmenters import Segmenter
 
 SMALLEST_PROBABILITY = 1e-5
 """Below it the network's probabilities count as this, or no neighbour could change a pixel's mind."""

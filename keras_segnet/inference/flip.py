@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from keras_segnet.inference.segmenter import Segmenter
+from keras_segnet.inference.segmenters import Segmenter
 
 
 class FlipAveraging(Segmenter):

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from keras_segnet.errors import InputError
-from keras_segnet.inference.segmenter import KerasSegmenter, load_keras_model, resize_maps
+from keras_segnet.inference.segmenters import KerasSegmenter, load_keras_model, resize_maps
 from keras_segnet.progress import Progress, silent
 
 SAMPLES = 50
@@ -202,7 +202,7 @@ class MonteCarloSegmenter(KerasSegmenter):
         Returns:
             float32 `(height, width, classes)` and float32 `(height, width)`; see `UncertainPrediction`.
         """
-        prediction = self._predict(self.fit(image)[None])
+        prediction = self._predict(self.resize_to_input(image)[None])
         size = image.shape[:2]
         return resize_maps(prediction.probabilities[0], size), resize_maps(prediction.uncertainty[0], size)
 

@@ -14,7 +14,7 @@ import numpy as np
 from keras_segnet.data.dataset import Classes
 from keras_segnet.errors import InputError
 from keras_segnet.inference.bulk import Input, label_all
-from keras_segnet.inference.segmenter import Segmenter
+from keras_segnet.inference.segmenters import Segmenter
 
 INPUTS_AT_ONCE = 8
 """That a machine is given at a time: enough to overlap reading, labelling and writing, few enough to share out well."""

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from keras_segnet.inference.segmenter import Segmenter
+from keras_segnet.inference.segmenters import Segmenter
 
 
 def time_runs(segmenter: Segmenter, batch: np.ndarray, runs: int) -> list[float]:

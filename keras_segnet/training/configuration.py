@@ -14,7 +14,7 @@ from keras_segnet.data.camvid import RELEASED_CLASS_WEIGHTS
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.images import MOST_PIXELS
 from keras_segnet.errors import InputError
-from keras_segnet.inference.segmenter import load_keras_model
+from keras_segnet.inference.segmenters import load_keras_model
 from keras_segnet.losses import NORMALIZATIONS, WeightedCrossentropy
 from keras_segnet.metrics import SegmentationScores
 from keras_segnet.models import NETWORKS, build

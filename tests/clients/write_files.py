@@ -15,7 +15,7 @@ from keras_segnet import build_segnet_basic
 from keras_segnet.data.dataset import Classes
 from keras_segnet.exporting import tflite, to_tflite
 from keras_segnet.inference import load_segmenter
-from keras_segnet.inference.segmenter import KerasSegmenter
+from keras_segnet.inference.segmenters import KerasSegmenter
 from keras_segnet.streets import draw_street_scene
 
 SIZE = (45, 61)

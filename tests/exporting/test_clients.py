@@ -17,7 +17,7 @@ from keras_segnet.data.camvid import CLASSES as CAMVID
 from keras_segnet.errors import InputError
 from keras_segnet.exporting import tflite, to_saved_model, to_tflite
 from keras_segnet.inference.classes import classes_of
-from keras_segnet.inference.segmenter import read_contents
+from keras_segnet.inference.segmenters import read_contents
 
 FILES = [
     (precision, head, "float32")

@@ -12,7 +12,7 @@ from keras_segnet.data import Classes
 from keras_segnet.data.images import read_image, read_label, write_png
 from keras_segnet.errors import InputError
 from keras_segnet.inference.bulk import Input, find_inputs, is_done, label_all, read_frames
-from keras_segnet.inference.segmenter import Segmenter
+from keras_segnet.inference.segmenters import Segmenter
 from keras_segnet.pictures import overlay
 
 CLASSES = Classes(("dark", "grey", "light"), ((0, 0, 0), (0, 128, 0), (255, 255, 255)))

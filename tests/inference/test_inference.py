@@ -13,7 +13,7 @@ from keras_segnet.data import Classes
 from keras_segnet.errors import InputError
 from keras_segnet.inference import load_segmenter
 from keras_segnet.inference.classes import classes_of
-from keras_segnet.inference.segmenter import KerasSegmenter, load_keras_model
+from keras_segnet.inference.segmenters import KerasSegmenter, load_keras_model
 from keras_segnet.pictures import colourize, comparison, overlay
 
 CLASSES = Classes(("sky", "road", "car"), ((10, 20, 30), (40, 50, 60), (70, 80, 90)), ignored=9)

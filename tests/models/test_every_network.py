@@ -14,7 +14,7 @@ from small_networks import NETWORKS, RECEPTIVE_FIELDS, STEPS, small
 from keras_segnet.data import street_scenes
 from keras_segnet.exporting import tflite, to_onnx, to_tflite
 from keras_segnet.exporting.heads import without_softmax
-from keras_segnet.inference.segmenter import TFLiteSegmenter
+from keras_segnet.inference.segmenters import TFLiteSegmenter
 from keras_segnet.layers import LocalResponseNormalization
 from keras_segnet.losses import WeightedCrossentropy
 from keras_segnet.models import build

@@ -39,7 +39,7 @@ def demo(
     from keras_segnet.evaluation.report import write_overlays
     from keras_segnet.exporting import ParityError
     from keras_segnet.inference import load_segmenter
-    from keras_segnet.inference.segmenter import load_keras_model
+    from keras_segnet.inference.segmenters import load_keras_model
     from keras_segnet.training.run import Run, RunConfig
 
     folder = output or next_free(Path("runs/demo"))

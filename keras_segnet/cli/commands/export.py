@@ -15,7 +15,7 @@ from keras_segnet.cli.screen import console, say
 if TYPE_CHECKING:
     from keras_segnet.data import SegmentationDataset
     from keras_segnet.exporting import ParityReport
-    from keras_segnet.inference.segmenter import Segmenter
+    from keras_segnet.inference.segmenters import Segmenter
 
 
 class Format(StrEnum):
@@ -72,7 +72,7 @@ def export(
     from keras_segnet.errors import InputError
     from keras_segnet.exporting import ParityError
     from keras_segnet.inference.classes import written_classes_of
-    from keras_segnet.inference.segmenter import load_keras_model
+    from keras_segnet.inference.segmenters import load_keras_model
 
     if output.exists():
         raise InputError(f"{output} exists already; remove it or choose another --output.")
@@ -156,7 +156,7 @@ def compare_precisions(
     from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
     from keras_segnet.exporting import ParityError
     from keras_segnet.inference import load_segmenter
-    from keras_segnet.inference.segmenter import KerasSegmenter
+    from keras_segnet.inference.segmenters import KerasSegmenter
 
     segmenters: dict[str, Segmenter] = {"Keras": KerasSegmenter(model)}
     with tempfile.TemporaryDirectory() as folder:
