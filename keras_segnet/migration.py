@@ -19,6 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_segnet import _compat
 from keras_segnet.errors import InputError
 from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
 
@@ -71,7 +72,7 @@ def load_addons_model(path: str | os.PathLike[str], custom_objects: dict[str, An
         else:
             config, weights = _read_h5_file(path)
     except ModuleNotFoundError as error:
-        raise InputError(f"{path}: reading a SavedModel needs TensorFlow, which is not installed.") from error
+        raise InputError(f"{path}: reading it needs {error.name}, which is not installed.") from error
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path} is not a model that Keras 2 saved: {error}.") from error
     if config.get("class_name") not in ("Functional", "Model"):
@@ -88,12 +89,12 @@ def _ancestor(tensor: keras.KerasTensor, name: str, node: int, output: int) -> k
     """The output of the layer `name` that `tensor` was computed from."""
     waiting, seen = [tensor], set()
     while waiting:
-        operation = waiting.pop()._keras_history.operation
+        operation = _compat.maker(waiting.pop())
         if operation.name == name:
-            return operation._inbound_nodes[node].output_tensors[output]
+            return _compat.calls_of(operation)[node].output_tensors[output]
         if operation not in seen:
             seen.add(operation)
-            waiting += [argument for each in operation._inbound_nodes for argument in each.input_tensors]
+            waiting += [argument for each in _compat.calls_of(operation) for argument in each.input_tensors]
     raise ValueError(f"the mask is from layer {name!r}, which the updates are not computed from")
 
 
@@ -133,10 +134,8 @@ def _read_keras_file(path: Path) -> tuple[dict[str, Any], Weights]:
 
 def _read_saved_model(folder: Path) -> tuple[dict[str, Any], Weights]:
     import tensorflow as tf
-    from tensorflow.python.keras.protobuf import saved_metadata_pb2
 
-    metadata = saved_metadata_pb2.SavedMetadata()
-    metadata.ParseFromString((folder / "keras_metadata.pb").read_bytes())
+    metadata = _compat.read_saved_metadata((folder / "keras_metadata.pb").read_bytes())
     root = json.loads(next(node for node in metadata.nodes if node.node_path == "root").metadata)
     reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
     stored: dict[int, dict[str, np.ndarray]] = {}

@@ -9,8 +9,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_segnet import _compat
+
 
 @keras.saving.register_keras_serializable("keras_segnet")
+@_compat.overrides("_should_use_adamw", "zeropower_via_newtonschulz5", "lr_adjust")
 class ConvolutionMuon(keras.optimizers.Muon):
     """Muon on the kernels of convolutions, AdamW on everything else.
 
@@ -60,7 +63,7 @@ class CaffeSGD(keras.optimizers.SGD):
         self.decay_in_gradient = decay_in_gradient
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        variables = self._trainable_variables if trainable_variables is None else trainable_variables
+        variables = _compat.variables_of(self) if trainable_variables is None else trainable_variables
         grads = [self._as_caffe_has_it(g, v) for g, v in zip(grads, variables, strict=True)]
         super().apply(grads, trainable_variables)
 

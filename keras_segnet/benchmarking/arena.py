@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from keras_segnet._compat import litert_schema
 from keras_segnet.errors import InputError
 
 
@@ -25,9 +26,9 @@ def arena_size(path: str | os.PathLike[str]) -> int:
         InputError: it is no .tflite file, or holds an op that has no reference kernel.
     """
     import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+    schema = litert_schema()
     try:
         file = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(Path(path).read_bytes(), 0))
         for kind in file.operatorCodes:

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_segnet._compat import LITERT_PROFILER, require_litert_of_the_profiler
 from keras_segnet.errors import InputError
 from keras_segnet.inference.segmenters import OnnxSegmenter, load_segmenter
 from keras_segnet.streets import draw_street_scene
-
-LITERT_PROFILER = Path(__file__).with_name("litert_profiler.py")
 
 Run = Sequence[tuple[str, float]]
 """The name of each op that ran, and its microseconds."""
@@ -61,7 +60,8 @@ def profile(
         input_size: height and width of the image for an .onnx file that takes any. Default: the paper's.
 
     Raises:
-        InputError: it is neither of these, or `runs` or `threads` is not positive.
+        InputError: it is neither of these, `runs` or `threads` is not positive, or ai-edge-litert is a release whose
+            profiler this library does not know.
         RuntimeError: LiteRT's profiler, which lies beyond its Python interface, did not answer.
     """
     for name, value in (("runs", runs), ("threads", threads)):
@@ -92,6 +92,7 @@ def _by_kind(times: Sequence[Run]) -> list[OpTime]:
 
 
 def _litert_times(path: Path, image: np.ndarray, runs: int, threads: int, folder: Path) -> list[Run]:
+    require_litert_of_the_profiler()
     np.save(folder / "image.npy", image)
     done = subprocess.run(
         [sys.executable, LITERT_PROFILER, path.resolve(), folder / "image.npy", str(runs), str(threads)],
@@ -100,13 +101,8 @@ def _litert_times(path: Path, image: np.ndarray, runs: int, threads: int, folder
         cwd=folder,
     )
     if done.returncode != 0:
-        from importlib.metadata import version
-
         last_words = " ".join(done.stderr.split())[-300:]
-        raise RuntimeError(
-            f"{path}: the profiler of ai-edge-litert {version('ai-edge-litert')} ended with status {done.returncode}; "
-            f"this library knows that of 2.3. {last_words}"
-        )
+        raise RuntimeError(f"{path}: LiteRT's profiler ended with status {done.returncode}. {last_words}")
     times: list[Run] = json.loads(done.stdout.splitlines()[-1])
     return times
 

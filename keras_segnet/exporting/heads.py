@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_segnet import _compat
 from keras_segnet.errors import InputError
 
 HEADS = ("probabilities", "logits", "class_map")
@@ -16,7 +17,7 @@ HEADS = ("probabilities", "logits", "class_map")
 def without_softmax(model: keras.Model) -> keras.Model:
     """The network up to its logits: `model` cut before a softmax at its end, or `model` itself if there is none."""
     (output,) = model.outputs
-    last = output._keras_history.operation
+    last = _compat.maker(output)
     is_softmax = isinstance(last, keras.layers.Softmax) or (
         isinstance(last, keras.layers.Activation) and last.activation is keras.activations.softmax
     )

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_segnet._compat import litert_schema
 from keras_segnet.data.dataset import Classes
 from keras_segnet.inference.segmenters import CONTENTS
 
@@ -82,7 +83,8 @@ def with_metadata(model: bytes, head: str, precision: str, num_classes: int, cla
         classes: names, and colours for overlays. Without them labels.txt holds "class 0", "class 1", ...
     """
     import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
+
+    schema: Any = litert_schema()
 
     class AlignedBuffer(schema.BufferT):
         """Data that start at a multiple of 16 bytes, as the format's schema asks; the generated class forgets it."""

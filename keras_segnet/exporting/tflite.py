@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_segnet._compat import litert_schema
 from keras_segnet.colours import distinct_colours
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.images import resize_image
@@ -204,8 +205,7 @@ def _quantize(
 
 def list_ops(path: Path) -> dict[str, int]:
     """How often each op occurs in a .tflite file, most frequent first; a custom op by its own name."""
-    from ai_edge_litert import schema_py_generated as schema
-
+    schema = litert_schema()
     names = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
     file = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(path.read_bytes(), 0))
     ops: Counter[str] = Counter()

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_segnet import _compat
 from keras_segnet.layers.geometry import Size
 
 Tensor = Any
@@ -120,20 +121,4 @@ def _scatter_with_pooling_kernel(
 
 def runs_tensorflow_kernels() -> bool:
     """Whether TensorFlow's own kernels run what is being traced: its backend, and not inside XLA."""
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    if tf.executing_eagerly():
-        return True
-    # `tf.function(jit_compile=True)` traces under a control-flow context that says so. TensorFlow has no public
-    # question for it; the graph keeps the context, and functions inside functions inherit it from the outer graph.
-    graph = tf.compat.v1.get_default_graph()
-    while graph is not None:
-        context = graph._get_control_flow_context()
-        while context is not None:
-            if context.IsXLAContext():
-                return False
-            context = context.outer_context
-        graph = getattr(graph, "outer_graph", None)
-    return True
+    return keras.backend.backend() == "tensorflow" and not _compat.traced_by_xla()

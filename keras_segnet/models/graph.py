@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_segnet import _compat
 from keras_segnet.layers import CropLike, InterpolateLike, MaxPoolingWithArgmax2D, MaxUnpooling2D
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
@@ -72,13 +73,11 @@ def score_layers(model: keras.Model) -> list[str]:
 
 def _calls(model: keras.Model) -> Iterator[Any]:
     """Each call of an operation in a model's graph, behind the calls that it takes its inputs from."""
-    graph = keras.Model(model.inputs, model.outputs)  # Of a Sequential too.
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for call in graph._nodes_by_depth[depth]:
-            if isinstance(call.operation, keras.Model):
-                raise ValueError(f"{model.name} has a model inside, {call.operation.name}; only layers can be counted.")
-            if not call.is_input:
-                yield call
+    for call in _compat.calls(keras.Model(model.inputs, model.outputs)):  # Of a Sequential too.
+        if isinstance(call.operation, keras.Model):
+            raise ValueError(f"{model.name} has a model inside, {call.operation.name}; only layers can be counted.")
+        if not call.is_input:
+            yield call
 
 
 def _multiply_adds(call: Any) -> int:

@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from keras_segnet._compat import litert_schema
+
 CONTENTS = "keras_segnet"
 """Name under which an exported file says what is in it, as JSON: `head`, number of `classes`, `precision`."""
 
 
 def read_contents(path: Path) -> dict[str, Any]:
     """What a .tflite file of `to_tflite` says of itself; empty for others."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    file = schema.Model.GetRootAsModel(path.read_bytes(), 0)
+    file = litert_schema().Model.GetRootAsModel(path.read_bytes(), 0)
     for i in range(file.MetadataLength()):
         if file.Metadata(i).Name().decode() == CONTENTS:
             return dict(json.loads(file.Buffers(file.Metadata(i).Buffer()).DataAsNumpy().tobytes()))

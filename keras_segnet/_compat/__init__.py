@@ -1,0 +1,139 @@
+"""The one room for what belongs to others: parts of Keras, TensorFlow and LiteRT that are not public.
+
+A release of theirs may move any of it. So setup.cfg has an upper bound for each of them, tests/test_compat.py says what
+has moved, and no other module of this library uses a private name.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from keras_segnet.errors import InputError
+
+Kind = TypeVar("Kind", bound=type)
+
+LITERT_PROFILER = Path(__file__).with_name("litert_profiler.py")
+"""Program that times the ops of a .tflite file through LiteRT's C interface."""
+
+LITERT_OF_THE_PROFILER = "2.3"
+"""Release of ai-edge-litert whose structs that program knows."""
+
+
+class MovedError(RuntimeError):
+    """A part of another package that this library uses, though it is not public, is no longer where it was."""
+
+    def __init__(self, package: str, part: str) -> None:
+        super().__init__(
+            f"{package} {version(package)} moved {part}, which keras-segnet uses; setup.cfg of keras-segnet says which "
+            f"releases of {package} it knows."
+        )
+
+
+def part(owner: Any, name: str, package: str) -> Any:
+    """A private attribute of an object.
+
+    Raises:
+        MovedError: there is none.
+    """
+    try:
+        return getattr(owner, name)
+    except AttributeError:
+        kind = owner if isinstance(owner, type) else type(owner)
+        raise MovedError(package, f"{kind.__name__}.{name}") from None
+
+
+def calls(model: Any) -> Iterator[Any]:
+    """Each call of an operation in a functional model, behind the calls that it takes its inputs from.
+
+    A call has `operation`, `input_tensors`, `output_tensors` and `is_input`.
+    """
+    by_depth = part(model, "_nodes_by_depth", "keras")
+    for depth in sorted(by_depth, reverse=True):
+        yield from by_depth[depth]
+
+
+def maker(tensor: Any) -> Any:
+    """The operation, mostly a layer, that a symbolic tensor of Keras comes from."""
+    return part(tensor, "_keras_history", "keras").operation
+
+
+def calls_of(operation: Any) -> list[Any]:
+    """The calls of an operation, in the order in which they were made; see `calls`."""
+    return list(part(operation, "_inbound_nodes", "keras"))
+
+
+def variables_of(optimizer: Any) -> list[Any]:
+    """The variables that an optimiser was built for."""
+    return list(part(optimizer, "_trainable_variables", "keras"))
+
+
+def overrides(*hooks: str) -> Callable[[Kind], Kind]:
+    """Decorator of a class of Keras's that has hooks of its own.
+
+    A hook that Keras renames would not be called any more, and nothing would say so.
+
+    Raises:
+        MovedError: Keras's class lacks one.
+    """
+
+    def check(kind: Kind) -> Kind:
+        for hook in hooks:
+            part(kind.__base__, hook, "keras")
+        return kind
+
+    return check
+
+
+def traced_by_xla() -> bool:
+    """Whether TensorFlow is tracing a function for XLA.
+
+    `tf.function(jit_compile=True)` traces under a control-flow context that says so. TensorFlow has no public question
+    for it; the graph keeps the context, and functions inside functions inherit it from the outer graph.
+    """
+    import tensorflow as tf
+
+    if tf.executing_eagerly():
+        return False
+    graph = tf.compat.v1.get_default_graph()
+    while graph is not None:
+        context = part(graph, "_get_control_flow_context", "tensorflow")()
+        while context is not None:
+            if context.IsXLAContext():
+                return True
+            context = context.outer_context
+        graph = getattr(graph, "outer_graph", None)
+    return False
+
+
+def read_saved_metadata(content: bytes) -> Any:
+    """The message in keras_metadata.pb, which Keras 2 put into its SavedModels."""
+    metadata = _module("tensorflow.python.keras.protobuf.saved_metadata_pb2", "tensorflow").SavedMetadata()
+    metadata.ParseFromString(content)
+    return metadata
+
+
+def litert_schema() -> Any:
+    """The classes that read and write the flatbuffer of a .tflite file."""
+    return _module("ai_edge_litert.schema_py_generated", "ai-edge-litert")
+
+
+def require_litert_of_the_profiler() -> None:
+    """Raises an InputError unless the ai-edge-litert that is installed has the structs that `LITERT_PROFILER` knows."""
+    found = version("ai-edge-litert")
+    if found.split(".")[:2] != LITERT_OF_THE_PROFILER.split("."):
+        raise InputError(
+            f"the profiler of .tflite files knows ai-edge-litert {LITERT_OF_THE_PROFILER}, and {found} is installed; "
+            f"pip install 'ai-edge-litert=={LITERT_OF_THE_PROFILER}.*' in an environment of its own."
+        )
+
+
+def _module(name: str, package: str) -> Any:
+    importlib.import_module(name.split(".")[0])  # Where that is missing, it is not that something moved.
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        raise MovedError(package, name) from None
