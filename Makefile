@@ -27,12 +27,12 @@ EXCHANGE = build/exchange
 test-backends: $(READY) .venv-jax/.ready .venv-torch/.ready
 	rm -rf $(EXCHANGE)
 	PYTHONPATH=tests KERAS_BACKEND=tensorflow $(VENV)/bin/python tests/backends/write_exchange.py $(EXCHANGE)
-	PYTHONPATH=tests KERAS_BACKEND=jax .venv-jax/bin/python tests/backends/write_exchange.py $(EXCHANGE)
-	PYTHONPATH=tests KERAS_BACKEND=torch .venv-torch/bin/python tests/backends/write_exchange.py $(EXCHANGE)
+	PYTHONPATH=tests:$(CURDIR) KERAS_BACKEND=jax .venv-jax/bin/python tests/backends/write_exchange.py $(EXCHANGE)
+	PYTHONPATH=tests:$(CURDIR) KERAS_BACKEND=torch .venv-torch/bin/python tests/backends/write_exchange.py $(EXCHANGE)
 	KERAS_BACKEND=tensorflow $(VENV)/bin/python -m pytest tests/backends/test_exchange.py \
 		tests/backends/test_networks.py::test_two_runs_from_one_seed_give_bit_equal_weights
-	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/backends
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest tests/backends --ignore tests/backends/test_all_networks.py
+	PYTHONPATH=$(CURDIR) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/backends
+	PYTHONPATH=$(CURDIR) KERAS_BACKEND=torch .venv-torch/bin/python -m pytest tests/backends --ignore tests/backends/test_all_networks.py
 
 FILES_FOR_CLIENTS = build/clients
 test-clients: $(READY) .venv-mediapipe/.ready
@@ -76,18 +76,17 @@ types: $(READY)
 
 environment: $(READY)
 
-.venv-%/.ready: requirements-%.txt setup.cfg
+.venv-%/.ready: requirements-%.txt
 	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)"; exit 2; }
 	$(PYTHON) -m venv .venv-$*
 	.venv-$*/bin/python -m pip install --quiet --requirement requirements-$*.txt
-	.venv-$*/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(READY): requirements.txt setup.cfg pyproject.toml
 	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
-	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(VENV)/bin/python -m pip install --quiet --no-build-isolation --editable .
 	touch $@
 
 clean:

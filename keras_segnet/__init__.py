@@ -9,7 +9,6 @@ Modules are imported when they are first used, so the command line answers befor
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 import wrapt
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     )
     from keras_segnet.models import build, build_segnet, build_segnet_basic
 
-__version__ = _version("keras-segnet")
+__version__ = "0.2.0"
 
 __all__ = [
     "build",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from keras_segnet import __version__
 from keras_segnet.cli import screen
 from keras_segnet.cli.commands import data
 from keras_segnet.cli.commands.benchmark import benchmark
@@ -70,7 +70,7 @@ def _in_one_line(error: Exception) -> str:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        say(f"keras-segnet {version('keras-segnet')}")
+        say(f"keras-segnet {__version__}")
         raise typer.Exit
 
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_segnet
 from keras_segnet.cli.main import app, run
 from keras_segnet.data import evaluation_batches, folder
 from keras_segnet.inference.classes import classes_of
@@ -46,10 +47,8 @@ def test_each_command_has_an_example_in_its_help(command: str, capsys: pytest.Ca
 
 
 def test_version() -> None:
-    from importlib.metadata import version
-
     done = shell("--version")
-    assert done.stdout == f"keras-segnet {version('keras-segnet')}\n"
+    assert done.stdout == f"keras-segnet {keras_segnet.__version__}\n"
 
 
 def test_train_writes_the_run_folder(trained: tuple[Path, Path]) -> None:
