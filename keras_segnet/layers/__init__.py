@@ -1,5 +1,6 @@
-"""Layers: pooling with indices, unpooling, upsampling to a size, input normalisation, a CRF."""
+"""Layers: pooling with indices, unpooling, upsampling to a size, input and batch normalisation, a CRF."""
 
+from keras_segnet.layers.batch_normalization import BatchNormalization
 from keras_segnet.layers.crf_as_rnn import CRFasRNN
 from keras_segnet.layers.normalization import LocalContrastNormalization, LocalResponseNormalization
 from keras_segnet.layers.pooling import MaxPoolingWithArgmax2D, MaxUnpooling2D, portable_indices
@@ -7,6 +8,7 @@ from keras_segnet.layers.sizes import BroadcastLike, InterpolateLike, ZeroPaddin
 from keras_segnet.layers.upsampling import BilinearUpsampling, CropLike
 
 __all__ = [
+    "BatchNormalization",
     "BilinearUpsampling",
     "BroadcastLike",
     "CRFasRNN",

@@ -7,7 +7,13 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_segnet.layers import BilinearUpsampling, CropLike, LocalContrastNormalization, LocalResponseNormalization
+from keras_segnet.layers import (
+    BatchNormalization,
+    BilinearUpsampling,
+    CropLike,
+    LocalContrastNormalization,
+    LocalResponseNormalization,
+)
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -69,7 +75,7 @@ def convolution(
         kernel_initializer="he_normal",
         name=name,
     )(x)
-    x = layers.BatchNormalization(**BATCH_NORMALIZATION, name=f"{name}_bn")(x)
+    x = BatchNormalization(**BATCH_NORMALIZATION, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
@@ -106,7 +112,7 @@ def depthwise_convolution(x: Any, kernel_size: int, name: str) -> Any:
     # Keras counts the fan-in of a depthwise kernel as if each filter saw all channels; its fan-out is what one sees.
     he_normal = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="truncated_normal")
     x = layers.DepthwiseConv2D(kernel_size, padding="same", depthwise_initializer=he_normal, name=name)(x)
-    return layers.BatchNormalization(**BATCH_NORMALIZATION, name=f"{name}_bn")(x)
+    return BatchNormalization(**BATCH_NORMALIZATION, name=f"{name}_bn")(x)
 
 
 def deconvolution(x: Any, kernel_size: int, strides: int, name: str, *, like: Any) -> Any:

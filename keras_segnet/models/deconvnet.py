@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_segnet.layers import CropLike, MaxPoolingWithArgmax2D, MaxUnpooling2D, ZeroPaddingTo
+from keras_segnet.layers import BatchNormalization, CropLike, MaxPoolingWithArgmax2D, MaxUnpooling2D, ZeroPaddingTo
 from keras_segnet.models import blocks, vgg16
 
 # Filters of the deconvolutions of each stage, from the fifth to the first.
@@ -91,5 +91,5 @@ def build_deconvnet(
 def _deconvolution(x: Any, filters: int, kernel_size: int, name: str, *, padding: str = "same") -> Any:
     """Transposed convolution of stride 1, batch normalisation and ReLU: `NAME`, `NAME_bn`, `NAME_relu`."""
     x = layers.Conv2DTranspose(filters, kernel_size, padding=padding, kernel_initializer="he_normal", name=name)(x)
-    x = layers.BatchNormalization(**blocks.BATCH_NORMALIZATION, name=f"{name}_bn")(x)
+    x = BatchNormalization(**blocks.BATCH_NORMALIZATION, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
