@@ -21,7 +21,7 @@ class TurnedDeconvolution(keras.layers.Conv2DTranspose):
         kernel = ops.convert_to_numpy(self.kernel)[::-1, ::-1].swapaxes(2, 3)
         if self.padding == "valid":  # Which for this one means that the result is larger than the input.
             inputs = ops.pad(inputs, [(0, 0), *((size - 1, size - 1) for size in self.kernel_size), (0, 0)])
-        result = ops.conv(inputs, kernel, padding=self.padding)
+        result = ops.conv(inputs, kernel, padding=self.padding, data_format="channels_last")
         return self.activation(result + self.bias if self.use_bias else result)
 
 
@@ -46,7 +46,9 @@ class ShuffledDeconvolution(keras.layers.Conv2DTranspose):
         # A convolution turns its kernel over beside a transposed one.
         kernel = kernel[::-1, :, ::-1].transpose(0, 2, 5, 1, 3, 4)
         kernel = kernel.reshape(taps, taps, channels, stride * stride * filters)
-        result = ops.depth_to_space(ops.conv(inputs, kernel, padding="same"), stride)
+        result = ops.depth_to_space(
+            ops.conv(inputs, kernel, padding="same", data_format="channels_last"), stride, data_format="channels_last"
+        )
         return self.activation(result + self.bias if self.use_bias else result)
 
 

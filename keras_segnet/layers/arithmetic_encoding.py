@@ -43,7 +43,7 @@ def max_pool(x: Tensor, pool_size: tuple[int, int], padding: str) -> tuple[Tenso
     covered = window_encoding.fit(
         x, rows.count * pool_size[0], columns.count * pool_size[1], rows.before, columns.before, lowest
     )
-    best = ops.max_pool(x, pool_size, pool_size, padding)
+    best = ops.max_pool(x, pool_size, pool_size, padding, data_format="channels_last")
     places = [(row, column) for row in range(pool_size[0]) for column in range(pool_size[1])]
     # -1 where a member is not the maximum. The last member needs no look: if no other one is the maximum, it is.
     not_best = [ops.floor(_hold(_gather(covered, pool_size, place) - best)) for place in places[:-1]]
@@ -79,7 +79,9 @@ def _gather(covered: Tensor, pool_size: tuple[int, int], place: tuple[int, int])
         return covered[:, row :: pool_size[0], column :: pool_size[1]]
     kernel = np.zeros((row + 1, column + 1, covered.shape[-1], 1), "float32")
     kernel[row, column] = 1
-    return ops.depthwise_conv(covered, ops.cast(kernel, covered.dtype), strides=pool_size, padding="valid")
+    return ops.depthwise_conv(
+        covered, ops.cast(kernel, covered.dtype), strides=pool_size, padding="valid", data_format="channels_last"
+    )
 
 
 def _hold(difference: Tensor) -> Tensor:

@@ -116,8 +116,8 @@ class LocalContrastNormalization(keras.layers.Layer):
     def _blur(self, x: Any) -> Any:
         """Convolves one channel with the window, with zeros outside; along columns, then along rows."""
         weights = self._weights()
-        x = ops.conv(x, weights.reshape(-1, 1, 1, 1), padding="same")
-        return ops.conv(x, weights.reshape(1, -1, 1, 1), padding="same")
+        x = ops.conv(x, weights.reshape(-1, 1, 1, 1), padding="same", data_format="channels_last")
+        return ops.conv(x, weights.reshape(1, -1, 1, 1), padding="same", data_format="channels_last")
 
     def _weights(self) -> np.ndarray:
         """The window along one axis, float32 `(window,)`; its sum is one."""

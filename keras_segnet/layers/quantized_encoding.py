@@ -47,7 +47,7 @@ def max_pool(x: Tensor, pool_size: tuple[int, int], padding: str, step: float) -
     columns = lay_windows(width, pool_size[1], pool_size[1], padding).count
     covered = window_encoding.fit(stretched, rows * pool_size[0], columns * pool_size[1], 0, 0, 0.0)
     members = window_encoding.split_windows(covered, pool_size)
-    best = ops.max_pool(covered, pool_size, pool_size, "valid")
+    best = ops.max_pool(covered, pool_size, pool_size, "valid", data_format="channels_last")
     no_maximum_yet = [ops.relu6(best - members[0])]
     for member in members[1:-1]:
         no_maximum_yet.append(ops.relu6(no_maximum_yet[-1] - (UNIT - ops.relu6(best - member))))
@@ -57,7 +57,7 @@ def max_pool(x: Tensor, pool_size: tuple[int, int], padding: str, step: float) -
     codes = functools.reduce(ops.add, no_maximum_yet)
     # Not `best` shrunk again: the converter measures a tensor wrongly if a product is all that is made of it, because
     # the product then overwrites it. So `x` needs this second use.
-    return ops.max_pool(x, pool_size, pool_size, padding), codes
+    return ops.max_pool(x, pool_size, pool_size, padding, data_format="channels_last"), codes
 
 
 def max_unpool(

@@ -57,7 +57,9 @@ class InterpolateLike(keras.layers.Layer):
         x = ops.concatenate([x, x[:, :, -1:]], axis=2)
         ramp = 1 - np.abs(np.arange(1 - self.factor, self.factor)) / self.factor
         kernel = np.outer(ramp, ramp)[:, :, None, None] * np.eye(x.shape[-1])
-        x = ops.conv_transpose(x, ops.convert_to_tensor(kernel, x.dtype), strides=self.factor, padding="valid")
+        x = ops.conv_transpose(
+            x, ops.convert_to_tensor(kernel, x.dtype), strides=self.factor, padding="valid", data_format="channels_last"
+        )
         start = self.factor - 1
         return x[:, start : start + height, start : start + width]
 

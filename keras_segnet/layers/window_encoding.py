@@ -93,7 +93,11 @@ def split_windows(x: Tensor, pool_size: tuple[int, int]) -> list[Tensor]:
     """The members of every window in row-major order, each `(batch, rows of windows, columns of windows, channels)`."""
     rows, columns = pool_size
     if rows == columns:
-        return list(ops.split(ops.space_to_depth(x, rows), rows * columns, axis=-1)) if rows > 1 else [x]
+        return (
+            list(ops.split(ops.space_to_depth(x, rows, data_format="channels_last"), rows * columns, axis=-1))
+            if rows > 1
+            else [x]
+        )
     return [x[:, row::rows, column::columns, :] for row in range(rows) for column in range(columns)]
 
 
@@ -101,7 +105,11 @@ def join_windows(members: list[Tensor], pool_size: tuple[int, int]) -> Tensor:
     """Undoes `split_windows`."""
     rows, columns = pool_size
     if rows == columns:
-        return ops.depth_to_space(ops.concatenate(members, axis=-1), rows) if rows > 1 else members[0]
+        return (
+            ops.depth_to_space(ops.concatenate(members, axis=-1), rows, data_format="channels_last")
+            if rows > 1
+            else members[0]
+        )
     batch, height, width, channels = ops.shape(members[0])
     lines = [
         ops.reshape(

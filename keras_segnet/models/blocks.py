@@ -72,6 +72,7 @@ def convolution(
         strides=strides,
         dilation_rate=dilation_rate,
         padding=padding,
+        data_format="channels_last",
         kernel_initializer="he_normal",
         name=name,
     )(x)
@@ -86,6 +87,7 @@ def plain_convolution(x: Any, filters: int, kernel_size: int, name: str, *, dila
         kernel_size,
         dilation_rate=dilation_rate,
         padding="same",
+        data_format="channels_last",
         kernel_initializer="he_normal",
         name=name,
     )(x)
@@ -98,8 +100,8 @@ def centred_max_pooling(x: Any, strides: int, name: str) -> Any:
     With padding "same" they would lie one pixel further wherever the size is even. The padding is zeros, so the input
     must not be negative.
     """
-    x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
-    return layers.MaxPooling2D(3, strides, padding="valid", name=name)(x)
+    x = layers.ZeroPadding2D(1, data_format="channels_last", name=f"{name}_pad")(x)
+    return layers.MaxPooling2D(3, strides, padding="valid", data_format="channels_last", name=name)(x)
 
 
 def dropped(x: Any, rate: float, name: str) -> Any:
@@ -111,7 +113,9 @@ def depthwise_convolution(x: Any, kernel_size: int, name: str) -> Any:
     """Convolution of each channel by itself, and batch normalisation: `NAME`, `NAME_bn`."""
     # Keras counts the fan-in of a depthwise kernel as if each filter saw all channels; its fan-out is what one sees.
     he_normal = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="truncated_normal")
-    x = layers.DepthwiseConv2D(kernel_size, padding="same", depthwise_initializer=he_normal, name=name)(x)
+    x = layers.DepthwiseConv2D(
+        kernel_size, padding="same", data_format="channels_last", depthwise_initializer=he_normal, name=name
+    )(x)
     return BatchNormalization(**BATCH_NORMALIZATION, name=f"{name}_bn")(x)
 
 
@@ -125,6 +129,7 @@ def deconvolution(x: Any, kernel_size: int, strides: int, name: str, *, like: An
         kernel_size,
         strides,
         padding="same",
+        data_format="channels_last",
         use_bias=False,
         kernel_initializer=BilinearUpsampling(strides),
         name=name,
@@ -134,13 +139,15 @@ def deconvolution(x: Any, kernel_size: int, strides: int, name: str, *, like: An
 
 def bilinear_upsampling(x: Any, factor: int, name: str, *, like: Any) -> Any:
     """Enlarges by bilinear interpolation, in which nothing is learned, to the size of `like`: `NAME`, `NAME_crop`."""
-    x = layers.UpSampling2D(factor, interpolation="bilinear", name=name)(x)
+    x = layers.UpSampling2D(factor, data_format="channels_last", interpolation="bilinear", name=name)(x)
     return CropLike(name=f"{name}_crop")(x, like)
 
 
 def scores(x: Any, num_classes: int, name: str, kernel_size: int = 1) -> Any:
     """A convolution to one map a class."""
-    return layers.Conv2D(num_classes, kernel_size, padding="same", kernel_initializer="he_normal", name=name)(x)
+    return layers.Conv2D(
+        num_classes, kernel_size, padding="same", data_format="channels_last", kernel_initializer="he_normal", name=name
+    )(x)
 
 
 def probabilities(x: Any, activation: str | None) -> Any:

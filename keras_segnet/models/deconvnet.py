@@ -90,6 +90,8 @@ def build_deconvnet(
 
 def _deconvolution(x: Any, filters: int, kernel_size: int, name: str, *, padding: str = "same") -> Any:
     """Transposed convolution of stride 1, batch normalisation and ReLU: `NAME`, `NAME_bn`, `NAME_relu`."""
-    x = layers.Conv2DTranspose(filters, kernel_size, padding=padding, kernel_initializer="he_normal", name=name)(x)
+    x = layers.Conv2DTranspose(
+        filters, kernel_size, padding=padding, data_format="channels_last", kernel_initializer="he_normal", name=name
+    )(x)
     x = BatchNormalization(**blocks.BATCH_NORMALIZATION, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)

@@ -60,7 +60,7 @@ def build_deeplab_largefov(
     image = blocks.image_input(input_shape)
     colours = blocks.normalize_colours(image, preprocessing)
     pooled = _atrous_vgg16(colours, width)
-    x = layers.AveragePooling2D(3, 1, padding="same", name="pool5a")(pooled[-1])
+    x = layers.AveragePooling2D(3, 1, padding="same", data_format="channels_last", name="pool5a")(pooled[-1])
     x = _field_of_view(x, 12, num_classes, width, dropout)
     scores = _interpolate(x, OUTPUT_STRIDE, image, "fc8_interp")
 

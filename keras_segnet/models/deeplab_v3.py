@@ -56,7 +56,7 @@ def build_deeplab_v3(
     image = blocks.image_input(input_shape)
     x = resnet50.atrous_resnet50(blocks.normalize_colours(image, preprocessing), width)
 
-    whole = layers.GlobalAveragePooling2D(keepdims=True, name="global_pool")(x)
+    whole = layers.GlobalAveragePooling2D(keepdims=True, data_format="channels_last", name="global_pool")(x)
     whole = blocks.convolution(whole, filters, 1, "image_pooling")
     branches = [
         BroadcastLike(name="image_pooling_broadcast")(whole, like=x),

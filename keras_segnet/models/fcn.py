@@ -38,7 +38,7 @@ def encode(image: Any, preprocessing: str | None, width: float, dropout: float) 
     for stage, filters in enumerate(FILTERS, start=1):
         for i, channels in enumerate(filters, start=1):
             x = blocks.plain_convolution(x, blocks.scaled(channels, width), 3, f"conv{stage}_{i}")
-        x = layers.MaxPooling2D(2, padding="same", name=f"pool{stage}")(x)
+        x = layers.MaxPooling2D(2, padding="same", data_format="channels_last", name=f"pool{stage}")(x)
         pooled[f"pool{stage}"] = x
     for number, kernel_size in ((6, 7), (7, 1)):
         x = blocks.plain_convolution(x, blocks.scaled(FULLY_CONNECTED, width), kernel_size, f"fc{number}")

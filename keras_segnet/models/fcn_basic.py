@@ -33,7 +33,7 @@ def encode(image: Any, preprocessing: str | None, width: float) -> list[Any]:
     maps = [image]
     for stage in range(1, STAGES + 1):
         x = blocks.convolution(x, blocks.scaled(FILTERS, width), KERNEL_SIZE, f"conv{stage}")
-        x = layers.MaxPooling2D(2, padding="same", name=f"pool{stage}")(x)
+        x = layers.MaxPooling2D(2, padding="same", data_format="channels_last", name=f"pool{stage}")(x)
         maps.append(x)
     return maps
 

@@ -28,7 +28,7 @@ STAGES = (
 
 def atrous_resnet50(x: Any, width: float) -> Any:
     """Features of normalised colours: `(batch, ceil(height / 16), ceil(width / 16), 4 * scaled(512))`."""
-    x = layers.ZeroPadding2D(3, name="conv1_pad")(x)
+    x = layers.ZeroPadding2D(3, data_format="channels_last", name="conv1_pad")(x)
     x = blocks.convolution(x, blocks.scaled(64, width), 7, "conv1", strides=2, padding="valid")
     x = blocks.centred_max_pooling(x, 2, "pool1")
     for stage, (channels, strides, rates) in enumerate(STAGES, start=2):

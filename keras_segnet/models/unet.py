@@ -64,12 +64,19 @@ def build_unet(
             x = blocks.dropped(x, dropout, f"dropout_d{level}c")
         if level < lowest:
             skipped.append(x)
-            x = layers.MaxPooling2D(2, padding="same", name=f"pool_d{level}c-{level + 1}a")(x)
+            x = layers.MaxPooling2D(
+                2, padding="same", data_format="channels_last", name=f"pool_d{level}c-{level + 1}a"
+            )(x)
 
     for level in reversed(range(lowest)):
         below = f"d{level + 1}c" if level == lowest - 1 else f"u{level + 1}d"
         x = layers.Conv2DTranspose(
-            filters[level], 2, strides=2, kernel_initializer="he_normal", name=f"upconv_{below}_u{level}a"
+            filters[level],
+            2,
+            strides=2,
+            data_format="channels_last",
+            kernel_initializer="he_normal",
+            name=f"upconv_{below}_u{level}a",
         )(x)
         x = CropLike(name=f"crop_u{level}a")(x, like=skipped[level])
         x = layers.Concatenate(name=f"concat_d{level}cc_u{level}a-b")([skipped[level], x])

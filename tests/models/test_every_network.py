@@ -50,6 +50,15 @@ def run(model, image):
     return model(image.astype("float32")).numpy()
 
 
+@pytest.fixture
+def channels_first():
+    """Keras's default layout is another one."""
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format(before)
+
+
 def streets():
     """Two drawn streets as arrays."""
     examples = list(street_scenes(count=2, size=EVEN))
@@ -136,6 +145,13 @@ def test_probabilities_are_float32_and_sum_to_one_and_come_of_the_logits(network
     logits.set_weights(model.get_weights())
     exponents = np.exp(run(logits, image).astype("float64"))
     np.testing.assert_allclose(probabilities, exponents / exponents.sum(axis=-1, keepdims=True), atol=1e-4)
+
+
+def test_it_is_channels_last_whatever_keras_takes_for_granted(network, model, channels_first):
+    other = small(network.name, input_shape=(*ODD, 3))
+    other.set_weights(model.get_weights())
+    image = random_image(*ODD)
+    np.testing.assert_array_equal(run(other, image), run(model, image))
 
 
 def test_colours_are_normalised_first_or_not_at_all(network):
