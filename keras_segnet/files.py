@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from keras_segnet.errors import InputError
+from keras_segnet.errors import InputError, shown
 
 
 @contextlib.contextmanager
@@ -35,10 +37,42 @@ PARTIAL = ".partial"
 """What a file has in its name until it is whole."""
 
 
+@contextlib.contextmanager
+def reading(path: Path, fault: str) -> Iterator[None]:
+    """Turns whatever somebody else's reader raises on a file into one line that names the file.
+
+    Readers raise errors of any kind on damaged files, and of other kinds in their next version.
+
+    Args:
+        path: of the file.
+        fault: what an error says of it, such as "cannot be read as a .keras file"; the reader's own words follow.
+
+    Raises:
+        InputError: for any exception inside; one that is an `InputError` already stays as it is.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path} {fault}: {first_line(error)}") from error
+
+
+LONGEST = 300
+"""Characters of somebody else's words in a message."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says in its first line, or its kind if it says nothing."""
+    said = (str(error.strerror) if isinstance(error, OSError) and error.strerror else str(error)).strip()
+    line = said.splitlines()[0] if said else type(error).__name__
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
+
+
 def write_text(path: Path, text: str) -> None:
-    """Writes a UTF-8 text file; see `whole_file`."""
+    """Writes a UTF-8 text file; see `whole_file`. What is no Unicode, as file names may be, is written as escapes."""
     with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_text(path: Path, what: str) -> str:
@@ -47,14 +81,24 @@ def read_text(path: Path, what: str) -> str:
     Raises:
         InputError: there is no such file, or it is no text.
     """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; {what} is expected there.") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as {what}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} cannot be read as {what}: byte {error.start} is not UTF-8 text.") from error
+    with reading(path, f"cannot be read as {what}"):
+        try:
+            return path.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            raise InputError(f"{path} does not exist; {what} is expected there.") from None
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} cannot be read as {what}: byte {error.start} is not UTF-8 text.") from error
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Reads a JSON file, of which an error says `what` it should be.
+
+    Raises:
+        InputError: there is no such file, or it is no JSON, or numbers in it are too long or lists too deep.
+    """
+    text = read_text(path, what)
+    with reading(path, "is no JSON"):
+        return json.loads(text)
 
 
 def read_lines(path: Path, what: str) -> list[tuple[int, str]]:
@@ -65,9 +109,14 @@ def read_lines(path: Path, what: str) -> list[tuple[int, str]]:
     """
     lines = [(number, line.strip()) for number, line in enumerate(read_text(path, what).splitlines(), start=1)]
     for number, line in lines:
-        if any(unicodedata.category(character) == "Cc" for character in line.replace("\t", " ")):
-            raise InputError(f"{path}, line {number}: {line!r} holds a control character.")
+        if not is_printable(line.replace("\t", " ")):
+            raise InputError(f"{path}, line {number}: {shown(line)} holds a control character.")
     return [(number, line) for number, line in lines if line]
+
+
+def is_printable(text: str) -> bool:
+    """Whether a text holds no control character and no lone surrogate, which no screen and no UTF-8 file takes."""
+    return all(unicodedata.category(character) not in ("Cc", "Cs") for character in text)
 
 
 NOT_IN_FILE_NAMES = frozenset('/\\:*?"<>|')

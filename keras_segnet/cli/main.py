@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -33,6 +34,9 @@ app = typer.Typer(
 def main() -> None:
     """Entry point of the console script."""
     arguments = sys.argv[1:]
+    # A name that the terminal's encoding, or any, cannot tell is shown with escapes.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     if "--debug" not in arguments:
         screen.silence_frameworks()
     sys.exit(run(arguments))

@@ -11,7 +11,6 @@ from typing import Any
 
 import absl.logging
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,7 +24,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+console = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else 120)
+"""Prints text as it is, in tables too: brackets in a name are no markup and `:car:` is no picture."""
 
 
 def silence_frameworks() -> None:
@@ -68,18 +68,18 @@ class SpeedColumn(ProgressColumn):
 
 
 def say(line: str) -> None:
-    """Prints a line as it is; brackets in it are no markup."""
-    console.print(line, markup=False, soft_wrap=True)
+    """Prints a line as it is, however long."""
+    console.print(line, soft_wrap=True)
 
 
 def scores_table(title: str, rows: Iterable[tuple[str, str, str, str]]) -> Table:
     """The table of `keras_segnet.evaluation.evaluate.table_rows`."""
-    table = Table("class", title=escape(title), title_justify="left")
+    table = Table("class", title=title, title_justify="left")
     for heading in ("accuracy, %", "IoU, %", "pixels"):
         table.add_column(heading, justify="right")
     rows = list(rows)
     for number, row in enumerate(rows):
-        table.add_row(*map(escape, row), end_section=number == len(rows) - 3)
+        table.add_row(*row, end_section=number == len(rows) - 3)
     return table
 
 
@@ -90,7 +90,7 @@ def parity_table(reports: Iterable[Any]) -> Table:
         table.add_column(heading, justify="right")
     for report in reports:
         table.add_row(
-            escape(report.path.name),
+            report.path.name,
             str(report.images),
             f"{100 * report.label_agreement:.3f}",
             f"{report.largest_difference:.1e}",
@@ -102,7 +102,7 @@ def parity_table(reports: Iterable[Any]) -> Table:
 
 def precisions_table(title: str, scores: Mapping[str, Any]) -> Table:
     """Overall scores, a line for each of some models."""
-    table = Table("model", title=escape(title), title_justify="left")
+    table = Table("model", title=title, title_justify="left")
     for heading in ("global accuracy, %", "class average, %", "mean IoU, %"):
         table.add_column(heading, justify="right")
     for name, score in scores.items():

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from keras_segnet.data.dataset import Classes, FileDataset
 from keras_segnet.data.files import OnFault, find_images, read_names, refuse
 from keras_segnet.data.labels import LabelCoding
-from keras_segnet.errors import InputError
+from keras_segnet.errors import InputError, shown
 
 CLASSES = Classes(
     names=(
@@ -186,11 +186,11 @@ def read_list(path: Path, on_fault: OnFault = refuse) -> tuple[tuple[Path, Path]
     for number, line in read_names(path):
         fields = line.split()
         if len(fields) != 2:
-            raise InputError(f"{path}, line {number}: {line!r} is not an image path and a label path.")
+            raise InputError(f"{path}, line {number}: {shown(line)} is not an image path and a label path.")
         image, label = (_find(path.parent, field) for field in fields)
         for field, file, kind in zip(fields, (image, label), ("image", "label"), strict=True):
             if file is None:
-                on_fault(f"{path}, line {number}: the {kind} {field} was not found below {path.parent}.")
+                on_fault(f"{path}, line {number}: the {kind} {field:.300} was not found below {path.parent}.")
         if image is not None and label is not None:
             pairs.append((image, label))
     return tuple(pairs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from typing import Any
 from keras_segnet.colours import distinct_colours
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.labels import Colour, LabelCoding
-from keras_segnet.errors import InputError
-from keras_segnet.files import read_text
+from keras_segnet.errors import InputError, shown
+from keras_segnet.files import is_printable, read_json, read_text, reading
 
 IGNORED = 255
 """Label value of the classes that a list says are ignored."""
@@ -76,7 +75,9 @@ def read_class_list(folder: Path, ignore_class: int | None = IGNORED) -> ClassLi
     """
     for name, read in (("classes.csv", _read_csv), ("classes.json", _read_json)):
         if (folder / name).is_file():
-            return class_list(folder / name, read(folder / name), ignore_class)
+            with reading(folder / name, "cannot be read as a list of classes"):
+                entries = read(folder / name)
+            return class_list(folder / name, entries, ignore_class)
     return None
 
 
@@ -85,7 +86,7 @@ def class_list(path: Path, entries: Sequence[Entry], ignore_class: int | None) -
     coloured = [entry for entry in entries if entry.colour is not None]
     if coloured and len(coloured) < len(entries):
         without = next(entry for entry in entries if entry.colour is None)
-        raise InputError(f"{without.where}: {without.name!r} has no colour, though others have.")
+        raise InputError(f"{without.where}: {shown(without.name)} has no colour, though others have.")
     names = list(dict.fromkeys(entry.name for entry in entries if not entry.ignored))
     if not 2 <= len(names) <= IGNORED:
         raise InputError(f"num_classes must be 2 to {IGNORED}; {path} has {len(names)}.")
@@ -98,49 +99,44 @@ def class_list(path: Path, entries: Sequence[Entry], ignore_class: int | None) -
         value = entry.value
         if value is None:
             value = entry.colour[0] if greys and entry.colour else position
-        _add(values, value, label, entry, "value")
+        if value <= 255:  # Positions beyond belong to colours alone.
+            _add(values, value, label, entry, "value")
         if entry.colour is not None:
             _add(colours, entry.colour, label, entry, "colour")
     if ignore_class is not None:
         values.setdefault(ignore_class, IGNORED)
-    shown = {entry.name: entry.colour for entry in reversed(entries) if entry.colour is not None}
-    palette = tuple(shown[name] for name in names) if shown else distinct_colours(len(names))
+    own = {entry.name: entry.colour for entry in reversed(entries) if entry.colour is not None}
+    palette = tuple(own[name] for name in names) if own else distinct_colours(len(names))
     return ClassList(Classes(tuple(names), palette, IGNORED), LabelCoding(values, colours, IGNORED))
 
 
 def _add(classes: dict[Any, int], key: Any, label: int, entry: Entry, kind: str) -> None:
     if key in classes:
-        raise InputError(f"{entry.where}: {entry.name!r} has the {kind} {key}, which another entry has too.")
+        raise InputError(f"{entry.where}: {shown(entry.name)} has the {kind} {key}, which another entry has too.")
     classes[key] = label
 
 
 def _read_csv(path: Path) -> list[Entry]:
-    lines = read_text(path, "a table of classes").splitlines()
-    filled = [line for line in lines if line.strip()]
-    if not filled:
+    text = read_text(path, "a table of classes")
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    if not lines:
         raise InputError(f"{path} is empty; a line a class is expected: name,r,g,b.")
-    delimiter = max(",;\t", key=filled[0].count)
-    header = [cell.strip().lower() for cell in next(csv.reader(filled[:1], delimiter=delimiter))]
+    delimiter = max(",;\t", key=lines[0][1].count)
+    cells = [next(csv.reader([line], delimiter=delimiter, skipinitialspace=True)) for _, line in lines]
+    header, first = [cell.strip().lower() for cell in cells[0]], 1
     if not set(header) & set(NAME):
-        header = ["name", "r", "g", "b", "ignored"]
-        first = 0
-    else:
-        first = lines.index(filled[0]) + 1
+        header, first = ["name", "r", "g", "b", "ignored"], 0
     entries = []
-    for number, line in enumerate(lines[first:], start=first + 1):
-        if line.strip():
-            cells = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
-            if len(cells) > len(header):
-                raise InputError(f"{path}, line {number}: {len(cells)} columns, where {len(header)} are named.")
-            entries.append(_entry(f"{path}, line {number}", dict(zip(header, cells, strict=False))))
+    for (number, _), found in list(zip(lines, cells, strict=True))[first:]:
+        where = f"{path}, line {number}"
+        if len(found) > len(header):
+            raise InputError(f"{where}: {len(found)} columns, where {len(header)} are named.")
+        entries.append(_entry(where, {key: cell.strip() for key, cell in zip(header, found, strict=False)}))
     return entries
 
 
 def _read_json(path: Path) -> list[Entry]:
-    try:
-        content = json.loads(read_text(path, "a list of classes"))
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON: {error}.") from error
+    content = read_json(path, "a list of classes")
     if isinstance(content, dict) and isinstance(content.get("classes"), list):
         content = content["classes"]
     if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
@@ -156,13 +152,15 @@ def _entry(where: str, cells: Mapping[str, Any]) -> Entry:
     name = str(_find(cells, NAME) or "").strip()
     if not name:
         raise InputError(f"{where}: there is no name.")
+    if not is_printable(name):
+        raise InputError(f"{where}: the name {shown(name)} holds a character that cannot be shown.")
     colour = _find(cells, COLOUR)
     if colour in (None, ""):
         parts = [_find(cells, part) for part in PARTS]
         colour = None if all(part in (None, "") for part in parts) else parts
     ignored = str(_find(cells, IGNORED_COLUMN) or "").strip().lower()
     if ignored not in YES + NO:
-        raise InputError(f"{where}: ignored must be yes or no, not {ignored!r}.")
+        raise InputError(f"{where}: ignored must be yes or no, not {shown(ignored)}.")
     value = _find(cells, VALUE)
     return Entry(
         where,
@@ -188,13 +186,14 @@ def _colour(where: str, written: Any) -> Colour:
     else:
         parts = written
     if not isinstance(parts, list) or len(parts) != 3:
-        raise InputError(f"{where}: a colour is three numbers 0 to 255 or #rrggbb, not {written!r}.")
+        raise InputError(f"{where}: a colour is three numbers 0 to 255 or #rrggbb, not {shown(written)}.")
     red, green, blue = (_byte(where, part, "colour") for part in parts)
     return red, green, blue
 
 
 def _byte(where: str, written: Any, kind: str) -> int:
     text = "" if written is None else str(written).strip()
-    if not (text.isascii() and text.isdigit() and int(text) <= 255):
-        raise InputError(f"{where}: a {kind} is made of whole numbers 0 to 255, not {text!r}.")
-    return int(text)
+    digits = text.lstrip("0") or "0"
+    if not (text.isascii() and text.isdigit() and len(digits) <= 3 and int(digits) <= 255):
+        raise InputError(f"{where}: a {kind} is made of whole numbers 0 to 255, not {shown(text)}.")
+    return int(digits)

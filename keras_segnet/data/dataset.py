@@ -12,8 +12,8 @@ import numpy as np
 
 from keras_segnet.data.images import read_image, refuse_damaged
 from keras_segnet.data.labels import LabelCoding
-from keras_segnet.errors import InputError
-from keras_segnet.files import same_file_key, unique_file_names
+from keras_segnet.errors import InputError, shown
+from keras_segnet.files import is_printable, same_file_key, unique_file_names
 
 MOST_CLASSES = 255
 """Labels are uint8, and one value is kept for ignored pixels."""
@@ -34,6 +34,9 @@ class Classes:
     ignored: int | None = None
 
     def __post_init__(self) -> None:
+        for name in self.names:
+            if not is_printable(name):
+                raise InputError(f"the class name {shown(name)} holds a character that cannot be shown.")
         if len(self) > MOST_CLASSES:
             raise InputError(f"num_classes must be at most {MOST_CLASSES}; there are {len(self)}. Labels are 8-bit.")
 
@@ -127,11 +130,13 @@ class FileDataset(SegmentationDataset):
     @cached_property
     def _item_names(self) -> list[str]:
         """The stems of the image files; where two are alike, the folders' names before them; then numbered."""
-        images = [image for image, _ in self.pairs]
-        if len({same_file_key(image.stem) for image in images}) == len(images):
-            return unique_file_names(image.stem for image in images)
-        common = os.path.commonpath([image.parent for image in images])
-        return unique_file_names("_".join(image.relative_to(common).with_suffix("").parts) for image in images)
+        images = list(dict.fromkeys(image for image, _ in self.pairs))  # A list may name one more than once.
+        names = [image.stem for image in images]
+        if len(set(map(same_file_key, names))) < len(names):
+            common = os.path.commonpath([image.parent for image in images])
+            names = ["_".join(image.relative_to(common).with_suffix("").parts) for image in images]
+        name_of = dict(zip(images, unique_file_names(names), strict=True))
+        return [name_of[image] for image, _ in self.pairs]
 
     def check(self, index: int) -> Example:
         example, faults = self.examine(index)

@@ -130,7 +130,7 @@ def _listed(
     for number, line in read_names(path):
         name = without_extension(line)
         if name not in images:
-            on_fault(f"{path}, line {number}: there is no image {line} in {root / 'images'}.")
+            on_fault(f"{path}, line {number}: there is no image {line:.300} in {root / 'images'}.")
         elif name not in labels:
             on_fault(f"{images[name]} has no label; one named {name}.png is expected in {root / 'labels'}.")
         else:

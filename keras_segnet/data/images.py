@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from keras_segnet.errors import InputError
-from keras_segnet.files import whole_file
+from keras_segnet.files import reading, whole_file
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 """Of files that count as images in a folder."""
@@ -19,6 +19,8 @@ EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp
 MOST_PIXELS = 2**28 // 3
 """Of an image that is read: a quarter of a GiB as RGB, the limit that Pillow has. A file of a few bytes may say that it
 has a million times as many; it is refused before it is decoded."""
+
+DAMAGED = "is a damaged image"
 
 # For formats that Pillow does not know. OpenCV reads it once, when it is loaded.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
@@ -84,30 +86,24 @@ def _palette_indices(path: Path, data: bytes) -> np.ndarray | None:
     head = _read_head(path, io.BytesIO(data))
     if head is None:
         return None
-    try:
-        with head:
-            return np.array(head) if head.mode == "P" else None
-    except Exception as error:  # Pillow's decoders raise errors of many kinds on damaged files.
-        raise InputError(f"{path} is a damaged image: {error}.") from error
+    with reading(path, DAMAGED), head:
+        return np.array(head) if head.mode == "P" else None
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; an image file is expected there.") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    with reading(path, "cannot be read"):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise InputError(f"{path} does not exist; an image file is expected there.") from None
 
 
 def _decode(path: Path, data: bytes, mode: int) -> np.ndarray:
     head = _read_head(path, io.BytesIO(data))
     if head is not None:
         head.close()
-    try:
+    with reading(path, "is no image that can be read"):
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data else None
-    except cv2.error as error:  # More pixels than OpenCV takes, and what it did not expect in a damaged file.
-        raise InputError(f"{path} is no image that can be read: {' '.join(str(error).split())}") from error
     if decoded is None:
         raise InputError(f"{path} is no image that can be read (it has {len(data)} bytes).")
     return decoded
@@ -119,12 +115,11 @@ def _read_head(path: Path, source: Path | io.BytesIO) -> Image.Image | None:
     Raises:
         InputError: the head is damaged, or promises more than `MOST_PIXELS`.
     """
-    try:
-        image = Image.open(source)
-    except (UnidentifiedImageError, FileNotFoundError):
-        return None
-    except Exception as error:  # Pillow's parsers raise errors of many kinds on damaged files.
-        raise InputError(f"{path} is a damaged image: {error}.") from error
+    with reading(path, DAMAGED):
+        try:
+            image = Image.open(source)
+        except (UnidentifiedImageError, FileNotFoundError):
+            return None
     if image.width * image.height > MOST_PIXELS:
         raise InputError(
             f"{path} says that it is {image.height}x{image.width}; at most {MOST_PIXELS:,} pixels are read."
@@ -140,11 +135,8 @@ def refuse_damaged(path: Path) -> None:
     head = _read_head(path, path)
     if head is None:
         return  # OpenCV reads formats that Pillow does not know; reading the file says what is missing.
-    try:
-        with head:
-            head.load()
-    except Exception as error:  # Pillow's decoders raise errors of many kinds on damaged files.
-        raise InputError(f"{path} is a damaged image: {error}.") from error
+    with reading(path, DAMAGED), head:
+        head.load()
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_segnet.files import whole_file
+from keras_segnet.files import reading, whole_file
 from keras_segnet.models.graph import score_layers
 
 FOLDER = Path(__file__).parents[1] / "weights"
@@ -28,7 +28,8 @@ def load_trained(model: keras.Model, network: str, data: str | None) -> None:
     """
     if data is None:
         return
-    with np.load(FOLDER / f"{network}_{data}.npz", allow_pickle=False) as arrays:
+    path = FOLDER / f"{network}_{data}.npz"
+    with reading(path, "cannot be read as an .npz"), np.load(path, allow_pickle=False) as arrays:
         values = {path: from_bytes(arrays[path]) for path in arrays.files}
     copy_weights(model, values, f"weights={data!r}")
 

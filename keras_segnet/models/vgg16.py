@@ -16,12 +16,12 @@ An .npz holds `block1_conv1/kernel` (height, width, in, out) and `block1_conv1/b
 from __future__ import annotations
 
 import os
-import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from keras_segnet.files import reading
 from keras_segnet.models.blocks import IMAGENET_MEAN, IMAGENET_STD
 
 CAFFE_BGR_MEAN = (103.939, 116.779, 123.68)
@@ -77,11 +77,8 @@ def load_vgg16(model: keras.Model, weights: str | os.PathLike[str]) -> None:
 def _from_npz(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise FileNotFoundError(f"weights: there is no file {path}; give 'imagenet' or the path of an .npz.")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except (ValueError, TypeError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"weights: {path} cannot be read as an .npz: {error}") from error
+    with reading(path, "cannot be read as an .npz"), np.load(path, allow_pickle=False) as arrays:
+        return {key: arrays[key] for key in arrays.files}
 
 
 def _from_keras_applications() -> dict[str, np.ndarray]:

@@ -19,6 +19,7 @@ import csv
 import importlib.util
 import json
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -36,8 +37,8 @@ from keras_segnet.callbacks import (
 from keras_segnet.data import Augmentation, SegmentationDataset, evaluation_batches
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.pipeline import EpochBatches, for_keras, names_in_batch, steps_per_epoch, training_epochs
-from keras_segnet.errors import InputError
-from keras_segnet.files import PARTIAL, read_text, whole_file, write_text
+from keras_segnet.errors import InputError, shown
+from keras_segnet.files import PARTIAL, first_line, read_json, read_text, reading, whole_file, write_text
 from keras_segnet.progress import Progress, silent
 from keras_segnet.training.configuration import RunConfig, build_for_training, build_network
 from keras_segnet.training.devices import current_share, synchronize, undistributed, unsynchronized
@@ -52,7 +53,9 @@ def _is_of(value: Any, kind: Any) -> bool:
         return any(_is_of(value, one) for one in get_args(kind))
     if isinstance(value, bool):
         return kind is bool
-    return math.isfinite(value) if kind is float and isinstance(value, int | float) else isinstance(value, kind)
+    if kind is float and isinstance(value, int | float):
+        return abs(value) <= sys.float_info.max  # Of a whole number too that no float holds.
+    return isinstance(value, kind)
 
 
 class Run:
@@ -104,19 +107,16 @@ class Run:
         types = get_type_hints(RunConfig)
         for name, value in values.items():
             if name not in types or not _is_of(value, types[name]):
-                raise InputError(f"{self.config_path} is not the config.json of a run: {name} is {value!r}.")
+                raise InputError(f"{self.config_path} is not the config.json of a run: {name:.60} is {shown(value)}.")
         if "data" not in values:
             raise InputError(f"{self.config_path} is not the config.json of a run: there is no data in it.")
         try:
             return RunConfig(**values)
         except InputError as error:
-            raise InputError(f"{self.config_path} is not the config.json of a run: {error}") from error
+            raise InputError(f"{self.config_path} is not the config.json of a run: {first_line(error)}") from error
 
     def _content(self) -> dict[str, Any]:
-        try:
-            content = json.loads(read_text(self.config_path, "the config.json of a run"))
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise InputError(f"{self.config_path} is not the config.json of a run: {error}.") from error
+        content = read_json(self.config_path, "the config.json of a run")
         if not isinstance(content, dict):
             raise InputError(f"{self.config_path} is not the config.json of a run: it holds no settings.")
         return content
@@ -126,13 +126,11 @@ class Run:
         if not self.metrics_path.is_file():
             return []
         lines = read_text(self.metrics_path, "the metrics.csv of a run").splitlines()
-        try:
+        with reading(self.metrics_path, "is not the metrics.csv of a run"):
             rows = [
                 {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
                 for row in csv.DictReader(lines, strict=True)
             ]
-        except (ValueError, TypeError, csv.Error) as error:
-            raise InputError(f"{self.metrics_path} is not the metrics.csv of a run: {error}.") from error
         for row in rows:
             if not {"epoch", "val_global_accuracy"} <= set(row):
                 raise InputError(f"{self.metrics_path} is not the metrics.csv of a run: columns are missing.")

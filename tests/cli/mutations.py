@@ -47,6 +47,38 @@ WAYS: list[Callable[[bytes, random.Random], bytes]] = [
 ]  # fmt: skip
 
 
-def damaged(content: bytes, seed: int) -> bytes:
+def insert(what: bytes, content: bytes, chance: random.Random) -> bytes:
+    start = chance.randrange(len(content) + 1)
+    return content[:start] + what + content[start:]
+
+
+def insert_a_long_field(content: bytes, chance: random.Random) -> bytes:
+    return insert(b"x" * 200_000, content, chance)
+
+
+def lengthen_a_number(content: bytes, chance: random.Random) -> bytes:
+    """A number of more digits than Python reads, or than a float holds."""
+    digits = [start for start in range(len(content)) if content[start : start + 1].isdigit()] or [0]
+    start = chance.choice(digits)
+    return content[:start] + b"7" * chance.choice([5000, 400, 20]) + content[start:]
+
+
+def nest_deeply(content: bytes, chance: random.Random) -> bytes:
+    return insert(chance.choice([b"[", b'{"a":']) * chance.choice([900, 100_000]), content, chance)
+
+
+ODD = (b"[/red]", b"[bold]", b"\\ud800", "\ud800".encode(errors="surrogatepass"), b"\0", b"\x1b[31m", b"\xff", b'"',
+       b"\r", b"../", "\u2028".encode(), b"$\\frac", b"-", b"1e400", b"NaN", b"null")  # fmt: skip
+
+
+def insert_something_odd(content: bytes, chance: random.Random) -> bytes:
+    return insert(chance.choice(ODD), content, chance)
+
+
+TEXT_WAYS = [*WAYS, insert_a_long_field, lengthen_a_number, nest_deeply, insert_something_odd, insert_something_odd]
+"""Of files that hold text."""
+
+
+def damaged(content: bytes, seed: int, ways: list[Callable[[bytes, random.Random], bytes]] = WAYS) -> bytes:
     """The content damaged in one of the ways, each in its turn."""
-    return WAYS[seed % len(WAYS)](content, random.Random(seed))
+    return ways[seed % len(ways)](content, random.Random(seed))

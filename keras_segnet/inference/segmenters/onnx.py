@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_segnet.errors import InputError
+from keras_segnet.files import reading
 from keras_segnet.inference.segmenters.base import Segmenter
 from keras_segnet.inference.segmenters.contents import CONTENTS
 
@@ -27,7 +28,7 @@ class OnnxSegmenter(Segmenter):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads or os.cpu_count()
         options.log_severity_level = 4
-        try:
+        with reading(path, "cannot be read as an .onnx file of a segmentation network"):
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
             (taken,), (given,) = self._session.get_inputs(), self._session.get_outputs()
             contents = json.loads(self._session.get_modelmeta().custom_metadata_map.get(CONTENTS, "{}"))
@@ -37,14 +38,13 @@ class OnnxSegmenter(Segmenter):
             self.head = contents.get("head", "probabilities")
             self.precision = contents.get("precision")
             self.num_classes = int(contents["classes"]) if self.head == "class_map" else given.shape[3]
-        except Exception as error:  # onnxruntime raises errors of kinds of its own.
-            raise InputError(f"{path} cannot be read as an .onnx file of a segmentation network: {error}") from error
-        self._input, self._takes_one = taken.name, batch == 1
+        self._path, self._input, self._takes_one = path, taken.name, batch == 1
         self.input_size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
         batches = [image[None] for image in batch] if self._takes_one else [batch]
-        return np.concatenate([self._session.run(None, {self._input: images})[0] for images in batches])
+        with reading(self._path, "cannot be run as the .onnx file of a segmentation network"):
+            return np.concatenate([self._session.run(None, {self._input: images})[0] for images in batches])
 
 
 def import_for_onnx(package: str) -> Any:
