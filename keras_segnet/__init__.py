@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         pictures,
     )
     from keras_segnet.models import build, build_segnet, build_segnet_basic
+    from keras_segnet.training.train import train
 
 __version__ = "0.2.0"
 
@@ -46,9 +47,15 @@ __all__ = [
     "models",
     "optimizers",
     "pictures",
+    "train",
 ]
 
-_HOMES = {"build": "models", "build_segnet": "models", "build_segnet_basic": "models"}
+_HOMES = {
+    "build": "models",
+    "build_segnet": "models",
+    "build_segnet_basic": "models",
+    "train": "training.train",
+}
 """Module of each name that is not a module itself."""
 
 

@@ -9,9 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_segnet.training.configuration import NORMALIZATIONS
 from keras_segnet.training.devices import sum_over_devices
-
-NORMALIZATIONS = ("valid_pixels", "weights", "sum")
 
 
 @keras.saving.register_keras_serializable("keras_segnet")

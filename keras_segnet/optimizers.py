@@ -1,4 +1,4 @@
-"""Muon for convolutional networks, and SGD as Caffe has it."""
+"""Muon for convolutional networks, SGD as Caffe has it, and the optimiser that trains a network here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import keras
 from keras import ops
 
 from keras_segnet import _compat
+from keras_segnet.errors import refuse_unknown
+from keras_segnet.models.graph import score_layers
+from keras_segnet.training.configuration import DEEP_SGD_RATE, OPTIMIZERS, SCHEDULES
+from keras_segnet.training.recipes import is_of_table_1
 
 
 @keras.saving.register_keras_serializable("keras_segnet")
@@ -77,4 +81,65 @@ class CaffeSGD(keras.optimizers.SGD):
         return {**super().get_config(), "decay_in_gradient": self.decay_in_gradient}
 
 
-__all__ = ["CaffeSGD", "ConvolutionMuon"]
+def for_training(
+    model: keras.Model,
+    steps: int,
+    *,
+    warmup_steps: int | None = None,
+    optimizer: str = "muon",
+    learning_rate: float | None = None,
+    schedule: str = "cosine",
+    weight_decay: float = 4e-3,
+    ema_momentum: float | None = None,
+) -> keras.optimizers.Optimizer:
+    """The optimiser and schedule of `keras_segnet.train`, for `model.compile`.
+
+    >>> steps = epochs * keras_segnet.data.steps_per_epoch(training, batch_size)
+    >>> model.compile(optimizer=keras_segnet.optimizers.for_training(model, steps), loss=...)
+
+    Args:
+        model: the network. Its classifier is left to AdamW where Muon takes the other kernels: filters that are classes
+            are better not forced to be equally strong.
+        steps: training steps in all: epochs times steps an epoch.
+        warmup_steps: steps over which a cosine schedule first rises. Default: a fortieth of `steps`, two of 80 epochs;
+            `keras_segnet.train` takes two epochs' steps.
+        optimizer: "muon" (default, `ConvolutionMuon`), "adamw" or "sgd" (`CaffeSGD`).
+        learning_rate: highest learning rate. Default: 4e-3 for muon, 2e-3 for adamw, and for sgd the released solvers':
+            0.1 for the networks of the paper's Table 1, 1e-3 for deep ones.
+        schedule: "cosine" (default): up in a straight line, then down along a cosine to zero; or "constant".
+        weight_decay: default 4e-3; the released code has 5e-4.
+        ema_momentum: what averages of the weights keep of themselves at each step (`use_ema`). Default: no averages.
+
+    Raises:
+        InputError: there is no such optimiser or schedule.
+    """
+    refuse_unknown("optimizer", optimizer, OPTIMIZERS)
+    refuse_unknown("schedule", schedule, SCHEDULES)
+    if learning_rate is None:
+        deep_sgd = optimizer == "sgd" and not is_of_table_1(model.name)
+        learning_rate = DEEP_SGD_RATE if deep_sgd else OPTIMIZERS[optimizer]
+    rate: Any = learning_rate
+    if schedule == "cosine":
+        rising = steps // 40 if warmup_steps is None else warmup_steps
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if rising else learning_rate,
+            decay_steps=steps - rising,
+            warmup_target=learning_rate if rising else None,
+            warmup_steps=rising,
+        )
+    more: dict[str, Any] = {} if ema_momentum is None else {"use_ema": True, "ema_momentum": ema_momentum}
+    if optimizer == "sgd":
+        return CaffeSGD(rate, decay_in_gradient=weight_decay, **more)
+    if optimizer == "adamw":
+        return keras.optimizers.AdamW(rate, weight_decay=weight_decay, **more)
+    return ConvolutionMuon(
+        rate,
+        weight_decay=weight_decay,
+        adam_weight_decay=weight_decay,
+        adam_lr_ratio=OPTIMIZERS["adamw"] / OPTIMIZERS["muon"],
+        exclude_layers=[f"^{name}/" for name in score_layers(model)],
+        **more,
+    )
+
+
+__all__ = ["CaffeSGD", "ConvolutionMuon", "for_training"]

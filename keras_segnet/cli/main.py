@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from typing import Annotated
 
@@ -69,7 +70,12 @@ def _is_for_the_user(error: Exception) -> bool:
 def _in_one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror is not None:
         return f"{error.filename}: {error.strerror}." if error.filename is not None else f"{error.strerror}."
-    return " ".join(str(error).split())
+    return " ".join(as_options(str(error)).split())
+
+
+def as_options(message: str) -> str:
+    """An error of the library, which names arguments as `input_size`, with the command line's --input-size."""
+    return re.sub("`([a-z_]+)`", lambda match: "--" + match[1].replace("_", "-"), message)
 
 
 def _show_version(wanted: bool) -> None:

@@ -24,6 +24,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from keras_segnet.progress import Bar, Display
+
 console = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else 120)
 """Prints text as it is, in tables too: brackets in a name are no markup and `:car:` is no picture."""
 
@@ -70,6 +72,29 @@ class SpeedColumn(ProgressColumn):
 def say(line: str) -> None:
     """Prints a line as it is, however long."""
     console.print(line, soft_wrap=True)
+
+
+class Screen(Display):
+    """Lines and bars of the command line; bars on terminals only."""
+
+    def say(self, line: str) -> None:
+        say(line)
+
+    def bar(self) -> Bar:
+        return _RichBar()
+
+
+class _RichBar(Bar):
+    def __init__(self) -> None:
+        self._bar = bar(TextColumn("{task.fields[note]}", markup=False))
+        self._task = self._bar.add_task("", total=None, note="")
+        self._bar.start()
+
+    def update(self, done: int, total: int, description: str, note: str = "") -> None:
+        self._bar.update(self._task, completed=done, total=total, description=description, note=note)
+
+    def close(self) -> None:
+        self._bar.stop()
 
 
 def scores_table(title: str, rows: Iterable[tuple[str, str, str, str]]) -> Table:

@@ -49,7 +49,7 @@ def label_on_ray(
             `label_all`.
     """
     if importlib.util.find_spec("ray") is None:
-        raise InputError("--ray needs Ray: pip install keras-segnet[ray].")
+        raise InputError("`ray` needs Ray: pip install keras-segnet[ray].")
     if not inputs:
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # It would tell its makers.
@@ -61,7 +61,7 @@ def label_on_ray(
     try:
         ray.init(address, runtime_env={"env_vars": {"KERAS_BACKEND": keras.backend.backend()}}, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise InputError(f"--ray {address}: {str(error).strip().splitlines()[0]}") from error
+        raise InputError(f"`ray` {address}: {str(error).strip().splitlines()[0]}") from error
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
         parts = -(-len(inputs) // INPUTS_AT_ONCE)
@@ -78,7 +78,7 @@ def label_on_ray(
                     raise InputError(str(fault))
                 yield str(name)
     except ray.exceptions.RayError as error:
-        raise InputError(f"--ray {address}: a worker failed: {str(error).strip().splitlines()[-1]}") from error
+        raise InputError(f"`ray` {address}: a worker failed: {str(error).strip().splitlines()[-1]}") from error
     finally:
         ray.shutdown()
 

@@ -1,220 +1,252 @@
-"""What makes a training run: its settings, and the compiled network that they mean."""
+"""The settings of a training run, each written once.
+
+The fields of `RunConfig` are the keywords of `keras_segnet.train`, the options of `keras-segnet train` with their help,
+what config.json holds, what a resumed run must agree with, and the table in report.md. Adding a setting adds a field.
+
+Imports no framework, so that help and refusals come at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-import keras
-import numpy as np
+from keras_segnet.errors import InputError, refuse_unknown, shown
+from keras_segnet.training.recipes import RECIPES, is_of_table_1, settings_of
 
-from keras_segnet.data.camvid import RELEASED_CLASS_WEIGHTS
-from keras_segnet.data.dataset import Classes
-from keras_segnet.data.images import MOST_PIXELS
-from keras_segnet.errors import InputError
-from keras_segnet.inference.segmenters import load_keras_model
-from keras_segnet.losses import NORMALIZATIONS, WeightedCrossentropy
-from keras_segnet.metrics import SegmentationScores
-from keras_segnet.models import NETWORKS, build
-from keras_segnet.models.graph import score_layers
-from keras_segnet.models.trained import start_from
-from keras_segnet.optimizers import CaffeSGD, ConvolutionMuon
-from keras_segnet.training.recipes import is_of_table_1
+Function = TypeVar("Function", bound=Callable[..., Any])
 
-WARMUP_EPOCHS = 2
+DATA_HELP = (
+    "A folder: images/ and labels/, or CamVid, VOC 2012, Cityscapes or SUN RGB-D as they come; its kind may be said, "
+    "as in voc2012:FOLDER. Or 'camvid' to download it, or 'streets' for drawn ones."
+)
 
 OPTIMIZERS = {"muon": 4e-3, "adamw": 2e-3, "sgd": 0.1}
-"""Optimisers of a run, and the learning rate of each."""
+"""Optimisers of a run, and the highest learning rate of each."""
 
 DEEP_SGD_RATE = 1e-3
 """Learning rate of SGD for networks that are not of the paper's Table 1, as in the released solvers."""
 
 SCHEDULES = ("cosine", "constant")
-PRECISIONS = ("float32", "mixed_bfloat16")
+NORMALIZATIONS = ("valid_pixels", "weights", "sum")
+BALANCINGS = ("presence", "presence_with_ignored", "global", "released", "none")
+
+
+def setting(
+    default: Any, help: str, *, unset: str | None = None, choices: Any = None, least: float | None = None
+) -> Any:
+    """A field of `RunConfig`.
+
+    Args:
+        default: the value where none is given.
+        help: what the setting does, in the imperative, for the command line and the docstring.
+        unset: what a default of None means.
+        choices: the values that are allowed, if they are few.
+        least: the smallest value that is allowed, if there is one.
+    """
+    shown = default if unset is None else unset
+    metadata = {"help": help, "shown": shown, "choices": choices and tuple(choices), "least": least}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What makes a run; `config.json` holds it.
+    """What makes a training run; `describe_settings` says what each field does.
 
-    Attributes:
-        data: "camvid", "streets" or a folder, as `keras_segnet.data.open_dataset` takes it.
-        recipe: of `keras_segnet.training.recipes`, from which the settings were taken that were not given; for the
-            record, because the settings are all here.
-        model: registry name of the network.
-        width: factor on its channel counts.
-        input_size: height and width at which it is trained.
-        epochs: passes over the training set.
-        batch_size: images a step.
-        weights: initial weights: None; "imagenet" or the path of an .npz for the encoder; "camvid" for a network of
-            which the package has weights; or the path of a .keras file of the same network, to train further. The
-            classifier starts anew where that was trained on another number of classes.
-        preprocessing: what the network does to colours first: "imagenet", "lrn", "lcn" or "none". None, the default, is
-            the network's own.
-        seed: of initial weights, order, augmentation and dropout.
-        optimizer: "muon" (`ConvolutionMuon`; without pretrained weights it takes a deep SegNet a third of the epochs
-            that AdamW takes to get signals through the bottleneck), "adamw", or "sgd" (`CaffeSGD`, with momentum 0.9).
-        learning_rate: highest rate of the schedule. None, the default, becomes the optimiser's own in `OPTIMIZERS`,
-            which for "sgd" and deep networks is `DEEP_SGD_RATE`.
-        schedule: "cosine": up in a straight line over the first epochs, down along a cosine to zero at the end; or
-            "constant".
-        weight_decay: of the optimiser.
-        loss_normalization: what the weighted sum of pixels' losses is divided by, see `WeightedCrossentropy`.
-        balancing: definition of median frequency balancing, "released" for the constants of the released code (for
-            CamVid's 11 classes), or "none".
-        balancing_exponent: power of its weights.
-        augment: whether training images are changed at random, see `keras_segnet.data.Augmentation`.
-        scale: range of the factor by which they are scaled then. Narrow ranges suit short runs, wide ones long runs.
-        ema_momentum: what the averages of the weights keep of themselves at each step (`WeightAveraging`); it is they
-            that are validated and saved as the model. None, the default: the weights themselves are.
-        recalibrate: whether batch normalisation is given the statistics of the whole training set before each
-            validation (`BatchNormRecalibration`).
-        precision: "float32", or "mixed_bfloat16" to compute in bfloat16, on devices that are faster so. The model is
-            saved in float32.
+    Raises:
+        InputError: a setting has a value that is not allowed.
     """
 
-    data: str
-    recipe: str | None = None
-    model: str = "segnet"
-    width: float = 1.0
-    input_size: tuple[int, int] = (360, 480)
-    epochs: int = 100
-    batch_size: int = 4
-    weights: str | None = None
-    preprocessing: str | None = None
-    seed: int = 0
-    optimizer: str = "muon"
-    learning_rate: float | None = None
-    schedule: str = "cosine"
-    weight_decay: float = 4e-3
-    loss_normalization: str = "valid_pixels"
-    balancing: str = "presence"
-    balancing_exponent: float = 1.0
-    augment: bool = True
-    scale: tuple[float, float] = (0.75, 1.75)
-    ema_momentum: float | None = None
-    recalibrate: bool = False
-    precision: str = "float32"
+    data: str | None = setting(None, DATA_HELP)
+    recipe: str | None = setting(
+        None,
+        "Start from the settings of a recipe: paper (Table 1) or modern (the defaults, and averaged weights). Settings "
+        "that are given override it.",
+        choices=RECIPES,
+    )
+    model: str = setting("segnet", "Train this network; keras-segnet models lists them.")
+    width: float = setting(1.0, "Multiply the channels of every layer by this.")
+    input_size: tuple[int, int] = setting((360, 480), "Train at this size, in pixels.")
+    epochs: int = setting(100, "Pass over the training set this often.", least=1)
+    batch_size: int = setting(4, "Train on this many images a step.", least=1)
+    weights: str | None = setting(
+        None,
+        "Start from these weights: imagenet or an .npz of VGG16's convolutions for the encoder, camvid for segnet_edge "
+        "and segnet_basic, or a .keras file of the same network. A classifier of other classes starts anew.",
+    )
+    preprocessing: str | None = setting(
+        None,
+        "Normalise colours in the network: imagenet (mean and deviation), lrn (released SegNet-Basic), lcn (the paper) "
+        "or none (released SegNet).",
+        unset="the network's own",
+    )
+    seed: int = setting(0, "Draw initial weights, order, augmentation and dropout from this seed.", least=0)
+    # Without pretrained weights, Muon gets signals through a deep SegNet's bottleneck in a third of AdamW's epochs.
+    optimizer: str = setting(
+        "muon", "Optimise with muon (ConvolutionMuon), adamw or sgd (Caffe's, momentum 0.9).", choices=OPTIMIZERS
+    )
+    learning_rate: float | None = setting(
+        None,
+        "Highest learning rate.",
+        unset=f"{OPTIMIZERS['muon']:g} for muon, {OPTIMIZERS['adamw']:g} for adamw, {OPTIMIZERS['sgd']:g} for sgd; "
+        f"{DEEP_SGD_RATE:g} for sgd and deep networks",
+    )
+    schedule: str = setting(
+        "cosine",
+        "Change the rate along a cosine, after two epochs that raise it, or keep it constant.",
+        choices=SCHEDULES,
+    )
+    weight_decay: float = setting(4e-3, "Weight decay of the optimiser; 5e-4 in the released code.")
+    loss_normalization: str = setting(
+        "valid_pixels",
+        "Divide the loss over pixels by valid_pixels (their number, the released code), weights (the sum of their "
+        "weights) or nothing (sum, the paper).",
+        choices=NORMALIZATIONS,
+    )
+    balancing: str = setting(
+        "presence",
+        "Weigh classes by median frequency: presence (the paper), presence_with_ignored, global, released (the "
+        "constants of the released code, for CamVid), or none.",
+        choices=BALANCINGS,
+    )
+    balancing_exponent: float = setting(
+        1.0, "Raise the class weights to this power: 1 as in the paper, 0.5 for less, 0 for none."
+    )
+    augment: bool = setting(True, "Change training images at random: flip, scale, crop, colour.")
+    scale: tuple[float, float] = setting(
+        (0.75, 1.75), "Scale augmented images by a factor from this range: narrow for short runs, wide for long ones."
+    )
+    ema_momentum: float | None = setting(
+        None,
+        "Validate and save averages of the weights, which keep this share of themselves at each step: 0.99.",
+        unset="no averages",
+    )
+    recalibrate: bool = setting(
+        False,
+        "Take batch normalisation's statistics from a pass over the training set before each validation.",
+    )
+    precision: str = setting(
+        "float32",
+        "Compute in float32 or mixed_bfloat16, which some devices compute faster; the model is saved in float32.",
+        choices=("float32", "mixed_bfloat16"),
+    )
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}.")
-        if self.seed < 0:
-            raise InputError(f"seed must not be negative; it is {self.seed}.")
-        height, width = self.input_size
-        if min(height, width) < 1 or height * width > MOST_PIXELS:
-            raise InputError(
-                f"input_size must be two positive numbers, at most {MOST_PIXELS:,} pixels; it is {self.input_size}."
-            )
-        for name, allowed in (
-            ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES),
-            ("loss_normalization", NORMALIZATIONS),
-            ("precision", PRECISIONS),
-        ):
-            if getattr(self, name) not in allowed:
-                option = name.replace("_", "-")
-                raise InputError(f"--{option} {getattr(self, name)}: must be {' or '.join(allowed)}.")
+        for each in fields(self):
+            _refuse_value(each, getattr(self, each.name))
+        if min(self.input_size) < 1:
+            raise InputError(f"`input_size` must be a height and a width, both at least 1; not {self.input_size}.")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise InputError(f"`scale` must be two positive numbers, the smaller first; not {self.scale}.")
+        if not self.width > 0:
+            raise InputError(f"`width` must be above 0, not {self.width:g}.")
         if self.ema_momentum is not None and not 0 <= self.ema_momentum < 1:
-            raise InputError(f"--ema-momentum {self.ema_momentum}: must be at least 0 and below 1.")
+            raise InputError(f"`ema_momentum` must be at least 0 and below 1, not {self.ema_momentum}.")
         if self.learning_rate is None:
             # Here, so that config.json holds the rate that was used.
             deep_sgd = self.optimizer == "sgd" and not is_of_table_1(self.model)
             object.__setattr__(self, "learning_rate", DEEP_SGD_RATE if deep_sgd else OPTIMIZERS[self.optimizer])
 
+    @classmethod
+    def of(cls, **given: Any) -> RunConfig:
+        """The settings that are given, those of their recipe where they are not, and the defaults elsewhere.
 
-def build_for_training(config: RunConfig, classes: Classes, steps: int) -> keras.Model:
-    """The compiled network of a run.
-
-    Args:
-        config: of the run.
-        classes: of its data.
-        steps: an epoch.
-
-    Raises:
-        InputError: the configuration names no network, or one that cannot be built so.
-    """
-    model = build_network(config, classes)
-    model.compile(
-        optimizer=_optimizer(config, steps, score_layers(model)),
-        loss=WeightedCrossentropy(
-            len(classes),
-            _released_weights(classes) ** config.balancing_exponent if config.balancing == "released" else None,
-            classes.ignored,
-            normalization=config.loss_normalization,
-        ),
-        metrics=[SegmentationScores(len(classes), classes.ignored)],
-    )
-    return model
+        Raises:
+            InputError: there is no such setting, or its value is not allowed.
+        """
+        for name in given:
+            refuse_unknown("settings", name, SETTINGS)
+        model = given.get("model", SETTINGS["model"].default)
+        return cls(**{**settings_of(given.get("recipe"), model, given.get("weights")), **given})
 
 
-def build_network(config: RunConfig, classes: Classes) -> keras.Model:
-    """The network of a run, in the precision of the run; raises as `build_for_training`."""
-    if config.model not in NETWORKS:
-        raise InputError(f"--model {config.model}: there is no such network; there are {', '.join(NETWORKS)}.")
-    network = NETWORKS[config.model]
-    options: dict[str, Any] = {"width": config.width}
-    trained = Path(config.weights) if config.weights is not None and config.weights.endswith(".keras") else None
-    if config.weights is not None and trained is None:
-        if not (network.takes_imagenet or network.trained_on):
-            able = ", ".join(name for name, each in NETWORKS.items() if each.takes_imagenet or each.trained_on)
-            raise InputError(
-                f"--weights {config.weights}: {config.model} takes a .keras file only; those that take more are {able}."
-            )
-        options["weights"] = config.weights
-    if config.preprocessing is not None:
-        options["preprocessing"] = None if config.preprocessing == "none" else config.preprocessing
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(config.precision)
-    try:
-        model = build(config.model, len(classes), (*config.input_size, 3), **options)
-        if trained is not None:
-            start_from(model, load_keras_model(trained), str(trained))
-        return model
-    except (ValueError, FileNotFoundError) as error:
-        raise InputError(f"{config.model}: {error}") from error
-    finally:
-        keras.config.set_dtype_policy(before)
+SETTINGS: dict[str, Field[Any]] = {each.name: each for each in fields(RunConfig)}
+"""The fields by name."""
+
+_TYPES = get_type_hints(RunConfig)
 
 
-def _optimizer(config: RunConfig, steps: int, scores: Sequence[str]) -> keras.optimizers.Optimizer:
-    """The optimiser of a run whose epochs have so many steps, for a network in which these layers give the scores."""
-    averages: dict[str, Any] = {}
-    if config.ema_momentum is not None:
-        averages = {"use_ema": True, "ema_momentum": config.ema_momentum}
-    rate = config.learning_rate if config.schedule == "constant" else _warmup_and_cosine(config, steps)
-    if config.optimizer == "sgd":
-        return CaffeSGD(rate, decay_in_gradient=config.weight_decay, **averages)
-    if config.optimizer == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, **averages)
-    return ConvolutionMuon(
-        rate,
-        weight_decay=config.weight_decay,
-        adam_weight_decay=config.weight_decay,
-        adam_lr_ratio=OPTIMIZERS["adamw"] / OPTIMIZERS["muon"],
-        # Filters that are classes are better not forced to be equally strong.
-        exclude_layers=[f"^{name}/" for name in scores],
-        **averages,
+def _refuse_value(each: Field[Any], value: Any) -> None:
+    if not is_of_type(value, _TYPES[each.name]):
+        raise InputError(f"`{each.name}` must be {each.type}, not {shown(value)}.")
+    if value is None:
+        return
+    if each.metadata["choices"] is not None:
+        refuse_unknown(each.name, value, each.metadata["choices"])
+    if each.metadata["least"] is not None and value < each.metadata["least"]:
+        raise InputError(f"`{each.name}` must be at least {each.metadata['least']}, not {value}.")
+
+
+def is_of_type(value: Any, kind: Any) -> bool:
+    """Whether a value is of a field's type: a finite number where it is a float, which a whole number may be too."""
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(is_of_type, value, kinds))
+    if get_args(kind):
+        return any(is_of_type(value, one) for one in get_args(kind))
+    if isinstance(value, bool):
+        return kind is bool
+    if kind is float and isinstance(value, int | float):
+        return abs(value) <= sys.float_info.max  # Of a whole number too that no float holds.
+    return isinstance(value, kind)
+
+
+def as_text(value: Any) -> str:
+    """A setting's value for people: a size as HEIGHTxWIDTH."""
+    if isinstance(value, tuple):
+        return ("x" if all(isinstance(one, int) for one in value) else " ").join(map(str, value))
+    return "none" if value is None else str(value)
+
+
+def describe_settings() -> str:
+    """A line for each setting: its name, help and default, as the docstring of `keras_segnet.train` lists them."""
+    return "\n".join(
+        f"        {name}: {each.metadata['help']} Default: {as_text(each.metadata['shown'])}."
+        for name, each in SETTINGS.items()
+        if name != "data"
     )
 
 
-def _warmup_and_cosine(config: RunConfig, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    warmup = min(WARMUP_EPOCHS, config.epochs - 1) * steps
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else config.learning_rate,
-        decay_steps=config.epochs * steps - warmup,
-        warmup_target=config.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
+def parameters() -> list[inspect.Parameter]:
+    """The settings as keyword parameters, for the signature of a function that takes them as `**settings`."""
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=_TYPES[name])
+        for name, each in SETTINGS.items()
+    ]
 
 
-def _released_weights(classes: Classes) -> np.ndarray:
-    if len(classes) != len(RELEASED_CLASS_WEIGHTS):
-        raise InputError(
-            f"--balancing released has the weights of CamVid's {len(RELEASED_CLASS_WEIGHTS)} classes; the data have "
-            f"{len(classes)}."
-        )
-    return np.array(RELEASED_CLASS_WEIGHTS)
+def with_settings(parameters: list[inspect.Parameter]) -> Callable[[Function], Function]:
+    """Decorator that replaces `**settings` in a function's signature by these parameters, for help and completion."""
+
+    def decorate(function: Function) -> Function:
+        own = [
+            each
+            for each in inspect.signature(function, eval_str=True).parameters.values()
+            if each.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
+        names = {each.name for each in own}
+        together = [*own, *(each for each in parameters if each.name not in names)]
+        function.__signature__ = inspect.Signature(together)  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+__all__ = [
+    "BALANCINGS",
+    "DEEP_SGD_RATE",
+    "NORMALIZATIONS",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "SETTINGS",
+    "RunConfig",
+    "as_text",
+    "describe_settings",
+    "is_of_type",
+    "parameters",
+    "setting",
+    "with_settings",
+]

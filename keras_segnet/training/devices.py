@@ -60,6 +60,23 @@ def _replicas() -> int:
     return int(tf.distribute.get_strategy().num_replicas_in_sync)
 
 
+def place(
+    devices: str | None, coordinator: str | None, processes: int, process: int
+) -> contextlib.AbstractContextManager[None]:
+    """Where a run is to compute: `mirrored` with `devices`, `joined` with a `coordinator`, else as it is.
+
+    Raises:
+        InputError: the arguments do not go together.
+    """
+    if coordinator is None:
+        if (processes, process) != (1, 0):
+            raise InputError("`processes` and `process` need `coordinator`, where process 0 listens.")
+        return contextlib.nullcontext() if devices is None else mirrored(devices)
+    if devices is not None:
+        raise InputError("`devices` is for one machine; with `coordinator`, all devices of each are used.")
+    return joined(coordinator, processes, process)
+
+
 @contextlib.contextmanager
 def mirrored(devices: str) -> Iterator[None]:
     """While active, models are built on several devices of this machine, with TensorFlow's `MirroredStrategy`.
@@ -72,7 +89,7 @@ def mirrored(devices: str) -> Iterator[None]:
     """
     if keras.backend.backend() != "tensorflow":
         raise InputError(
-            f"--devices is for TensorFlow and KERAS_BACKEND is {keras.backend.backend()}; see --coordinator for JAX."
+            f"`devices` is for TensorFlow and KERAS_BACKEND is {keras.backend.backend()}; see `coordinator` for JAX."
         )
     import tensorflow as tf
 
@@ -80,7 +97,7 @@ def mirrored(devices: str) -> Iterator[None]:
     gpus = len(tf.config.list_logical_devices("GPU"))
     usable = found[:gpus] if gpus else found
     if devices != "all" and not (devices.isascii() and devices.isdigit() and 1 <= int(devices) <= len(usable)):
-        raise InputError(f"--devices {devices}: must be 'all' or 1 to {len(usable)}, as many as there are here.")
+        raise InputError(f"`devices` {devices}: must be 'all' or 1 to {len(usable)}, as many as there are here.")
     chosen = usable if devices == "all" else usable[: int(devices)]
     # TensorFlow's collective ops are made for GPUs; on processors they wait for each other most of the time.
     reduction = None if gpus else tf.distribute.ReductionToOneDevice()
@@ -104,9 +121,9 @@ def joined(coordinator: str, processes: int, process: int) -> Iterator[None]:
         ProcessLostError: JAX could not go on within, as when another process has ended.
     """
     if keras.backend.backend() != "jax":
-        raise InputError(f"--coordinator is for JAX; KERAS_BACKEND is {keras.backend.backend()}.")
+        raise InputError(f"`coordinator` is for JAX; KERAS_BACKEND is {keras.backend.backend()}.")
     if not 0 <= process < processes:
-        raise InputError(f"--process {process}: must be 0 to {processes - 1}, one less than --processes.")
+        raise InputError(f"`process` {process}: must be 0 to {processes - 1}, one less than `processes`.")
     import jax
 
     # With it, SIGTERM would no longer end a process.
@@ -114,7 +131,7 @@ def joined(coordinator: str, processes: int, process: int) -> Iterator[None]:
     try:
         keras.distribution.initialize(coordinator, processes, process)
     except RuntimeError as error:
-        raise InputError(f"--coordinator {coordinator}: {_first_line(error)}") from error
+        raise InputError(f"`coordinator` {coordinator}: {_first_line(error)}") from error
     try:
         with keras.distribution.DataParallel(auto_shard_dataset=False).scope():
             yield

@@ -1,22 +1,22 @@
-"""Recipes: the settings of whole training runs, as code. `keras-segnet train --recipe NAME` starts from one.
+"""Recipes: the settings of whole training runs, as code. `keras_segnet.train(..., recipe=NAME)` starts from one.
 
-A recipe gives fields of `keras_segnet.training.run.RunConfig`; what it leaves out has its default there, and what is
-given on the command line overrides it.
+A recipe gives fields of `keras_segnet.training.configuration.RunConfig`; what it leaves out has its default there, and
+what is given beside it overrides it.
 
 Where the paper and the released code (the prototxt, solver and script files of SegNet-Tutorial and the layers of
-caffe-segnet) differ, the recipe `paper` takes one side and an option the other:
+caffe-segnet) differ, the recipe `paper` takes one side and a setting the other:
 
     setting                 paper                          released code                      `paper` takes
-    --batch-size            12 (Table 1), 5 and 4 later    4                                  12
-    --loss-normalization    sum over the pixels            valid_pixels: by their number      valid_pixels
-    --preprocessing         lcn                            lrn (basic), none (full)           lcn
-    --balancing             presence (or none)             released: constants                presence
-    --weight-decay          says nothing                   5e-4 on kernels                    5e-4
-    --epochs                to convergence                 10,000 steps (basic), 40,000       as many steps
+    batch_size              12 (Table 1), 5 and 4 later    4                                  12
+    loss_normalization      sum over the pixels            valid_pixels: by their number      valid_pixels
+    preprocessing           lcn                            lrn (basic), none (full)           lcn
+    balancing               presence (or none)             released: constants                presence
+    weight_decay            says nothing                   5e-4 on kernels                    5e-4
+    epochs                  to convergence                 10,000 steps (basic), 40,000       as many steps
 
 The rate of 0.1 goes with the released loss. A sum over the 2 million pixels of twelve images has gradients 2 million
 times as large, with which SGD at 0.1 does not survive its first step; whoever wants the paper's sum divides the rate:
-`--loss-normalization sum --learning-rate 5e-8`, and multiplies the decay: `--weight-decay 1e3`.
+`loss_normalization="sum", learning_rate=5e-8`, and multiplies the decay: `weight_decay=1e3`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from keras_segnet.errors import InputError
+from keras_segnet.errors import refuse_unknown
 
 CAMVID_STEPS = 31
 """Of an epoch of the paper's: 367 images in batches of 12."""
@@ -34,7 +34,7 @@ def paper(model: str, weights: str | None = None) -> dict[str, Any]:
     """The set-up of the paper's Table 1 (section 4.1), with what the module says about the released code.
 
     SGD with momentum 0.9 at a constant rate, in batches of 12 that are dealt anew each epoch and not augmented, from He
-    initial weights; median frequency balancing (`--balancing none` is the table's other half, natural frequency); local
+    initial weights; median frequency balancing (`balancing="none"` is the table's other half, natural frequency); local
     contrast normalisation; and statistics of batch normalisation from a pass over the training set before each
     evaluation. As in every run, the epoch with the best validation global accuracy is kept. (The paper evaluates each
     1000 steps; a run does so each epoch.)
@@ -63,8 +63,8 @@ def modern(model: str, weights: str | None = None) -> dict[str, Any]:
     """What one would do today: the defaults, and the averages of the weights instead of the last ones.
 
     The defaults are Muon with a warm-up and a cosine, augmentation and balanced classes. Averages need statistics of
-    batch normalisation of their own. `--precision mixed_bfloat16` makes it faster on a device with matrix units, and
-    `keras-segnet evaluate --flip` scores a little better.
+    batch normalisation of their own. `precision="mixed_bfloat16"` makes it faster on a device with matrix units, and
+    averaging over each image and its mirror image scores a little better.
     """
     return {"ema_momentum": 0.99, "recalibrate": True}
 
@@ -86,8 +86,7 @@ def settings_of(recipe: str | None, model: str, weights: str | None = None) -> d
     """
     if recipe is None:
         return {}
-    if recipe not in RECIPES:
-        raise InputError(f"--recipe {recipe}: must be {' or '.join(RECIPES)}.")
+    refuse_unknown("recipe", recipe, RECIPES)
     return RECIPES[recipe](model, weights)
 
 

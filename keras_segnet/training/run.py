@@ -19,11 +19,10 @@ import csv
 import importlib.util
 import json
 import math
-import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 import keras
 import numpy as np
@@ -37,25 +36,12 @@ from keras_segnet.callbacks import (
 from keras_segnet.data import Augmentation, SegmentationDataset, evaluation_batches
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.pipeline import EpochBatches, for_keras, names_in_batch, steps_per_epoch, training_epochs
-from keras_segnet.errors import InputError, shown
+from keras_segnet.errors import InputError
 from keras_segnet.files import PARTIAL, first_line, read_json, read_text, reading, whole_file, write_text
-from keras_segnet.progress import Progress, silent
-from keras_segnet.training.configuration import RunConfig, build_for_training, build_network
+from keras_segnet.training.configuration import SETTINGS, RunConfig, as_text
 from keras_segnet.training.devices import current_share, synchronize, undistributed, unsynchronized
-
-
-def _is_of(value: Any, kind: Any) -> bool:
-    """Whether a value that JSON gave is of a type; a whole number is a float too."""
-    if get_origin(kind) is tuple:
-        kinds = get_args(kind)
-        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_is_of, value, kinds))
-    if get_args(kind):
-        return any(_is_of(value, one) for one in get_args(kind))
-    if isinstance(value, bool):
-        return kind is bool
-    if kind is float and isinstance(value, int | float):
-        return abs(value) <= sys.float_info.max  # Of a whole number too that no float holds.
-    return isinstance(value, kind)
+from keras_segnet.training.network import build_for_training, build_network
+from keras_segnet.training.progress import TrainingProgress
 
 
 class Run:
@@ -76,7 +62,7 @@ class Run:
         leftovers = self.folder.is_dir() and all(PARTIAL in file.name for file in self.folder.iterdir())
         if self.folder.exists() and not leftovers:
             holds = "holds another run" if self.exists() else "exists and is not an empty folder"
-            raise InputError(f"{self.folder} {holds}; choose another --output, or --resume the run that is there.")
+            raise InputError(f"{self.folder} {holds}; choose another `output`, or `resume` the run that is there.")
 
     def create(self, config: RunConfig, training: SegmentationDataset) -> None:
         """Makes the folder and writes config.json; raises an InputError if it cannot."""
@@ -93,7 +79,7 @@ class Run:
         if images != len(training):
             raise InputError(
                 f"{training.name} has {len(training)} images, and {self.folder} was begun with {images}; go on with "
-                "the same data, or choose another --output."
+                "the same data, or choose another `output`."
             )
 
     def config(self) -> RunConfig:
@@ -101,19 +87,28 @@ class Run:
         content = self._content()
         for what_else in ("classes", "training_images"):
             content.pop(what_else, None)
+        for name in content:
+            if name not in SETTINGS:
+                raise InputError(f"{self.config_path} is not the config.json of a run: {name:.60} is no setting.")
+        if "data" not in content:
+            raise InputError(f"{self.config_path} is not the config.json of a run: there is no data in it.")
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
         }
-        types = get_type_hints(RunConfig)
-        for name, value in values.items():
-            if name not in types or not _is_of(value, types[name]):
-                raise InputError(f"{self.config_path} is not the config.json of a run: {name:.60} is {shown(value)}.")
-        if "data" not in values:
-            raise InputError(f"{self.config_path} is not the config.json of a run: there is no data in it.")
         try:
             return RunConfig(**values)
         except InputError as error:
             raise InputError(f"{self.config_path} is not the config.json of a run: {first_line(error)}") from error
+
+    def refuse_other_settings(self, given: dict[str, Any]) -> None:
+        """Raises an InputError if a setting is given that differs from the run's."""
+        config = self.config()
+        for name, value in given.items():
+            if value != getattr(config, name):
+                raise InputError(
+                    f"`{name}` {as_text(value)} differs from the run in {self.folder}, which has "
+                    f"{as_text(getattr(config, name))}; leave it out to continue, or choose another `output`."
+                )
 
     def _content(self) -> dict[str, Any]:
         content = read_json(self.config_path, "the config.json of a run")
@@ -143,14 +138,13 @@ class Run:
             writer.writerows(rows)
 
 
-def train(
+def fit(
     config: RunConfig,
     run: Run,
     training: SegmentationDataset,
     validation: SegmentationDataset,
-    callbacks: list[keras.callbacks.Callback],
-    announce: Callable[[str], None],
-    progress: Progress = silent,
+    progress: TrainingProgress,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Trains a run to its end, from its last checkpoint if it has one.
 
@@ -159,9 +153,8 @@ def train(
         run: its folder; made here if it is new.
         training: is trained on; its classes weigh the loss.
         validation: is scored after each epoch.
-        callbacks: further Keras callbacks, for showing progress.
-        announce: is told in one line what happens.
-        progress: shows how far a pass over the training set is, for batch normalisation.
+        progress: shows what happens.
+        callbacks: further Keras callbacks.
 
     Raises:
         InputError: what the configuration asks for cannot be; the checkpoint cannot be read; the training set is
@@ -175,13 +168,13 @@ def train(
     steps = steps_per_epoch(training, config.batch_size)
     share = current_share()
     if config.recalibrate and share.devices > 1:
-        raise InputError("recomputing batch statistics (recalibrate) is for one device; train without, or on one.")
+        raise InputError("`recalibrate` is for one device; train without it, or on one.")
     if config.batch_size % share.devices:
-        raise InputError(f"--batch-size {config.batch_size} must be a multiple of the {share.devices} devices.")
+        raise InputError(f"`batch_size` {config.batch_size} must be a multiple of the {share.devices} devices.")
     if run.checkpoint_path.is_file():
         model = _load_checkpoint(run.checkpoint_path)
         epoch = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
-        announce(f"Going on after epoch {epoch} of {config.epochs}.")
+        progress.display.say(f"Continuing after epoch {epoch} of {config.epochs}.")
     else:
         model = build_for_training(config, training.classes, steps)
         epoch = 0
@@ -192,7 +185,7 @@ def train(
     if config.ema_momentum is not None:
         changes.append(WeightAveraging())
     if config.recalibrate:
-        changes.append(BatchNormRecalibration(training, config.batch_size, config.input_size, progress))
+        changes.append(BatchNormRecalibration(training, config.batch_size, config.input_size, progress.progress))
     if run.exists():
         run.refuse_other_data(training)
     elif share.writes:
@@ -218,6 +211,7 @@ def train(
             _Epochs(epochs, config.seed),
             _FiniteLoss(config, run, training),
             _Recorder(run, rows, config, training.classes, share.writes),
+            progress,
             *callbacks,
         ],
         verbose=0,
@@ -227,7 +221,7 @@ def train(
 def tensorboard_callback(run: Run) -> keras.callbacks.Callback:
     """Writes what metrics.csv holds as TensorBoard logs too; an InputError where TensorBoard is not installed."""
     if importlib.util.find_spec("tensorboard") is None:
-        raise InputError("--tensorboard needs TensorBoard: pip install keras-segnet[tensorboard].")
+        raise InputError("`tensorboard` needs TensorBoard: pip install keras-segnet[tensorboard].")
     return keras.callbacks.TensorBoard(run.folder / "tensorboard", write_graph=False)
 
 
@@ -283,7 +277,7 @@ class _FiniteLoss(keras.callbacks.Callback):
     def _stop(self, what: str) -> None:
         kept = f"{self.run.checkpoint_path} holds epoch {self.epoch}" if self.epoch else "there is no checkpoint yet"
         raise InputError(
-            f"stopped in epoch {self.epoch + 1}: {what}; {kept}. Start anew with a --learning-rate below "
+            f"stopped in epoch {self.epoch + 1}: {what}; {kept}. Start anew with a `learning_rate` below "
             f"{self.config.learning_rate:g}."
         )
 
@@ -333,4 +327,4 @@ def _save(model: keras.Model, path: Path) -> None:
         model.save(partial)
 
 
-__all__ = ["Run", "RunConfig", "build_for_training", "tensorboard_callback", "train"]
+__all__ = ["Run", "fit", "tensorboard_callback"]

@@ -15,12 +15,10 @@ from pathlib import Path
 import tiny_network
 
 from keras_segnet.cli.main import run
-from keras_segnet.cli.training_progress import TrainingProgress
+from keras_segnet.training.progress import TrainingProgress
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(
-    ["forked", "keras_segnet.training.run", "keras_segnet.evaluation.report", "keras_segnet.inference", "cv2"]
-)
+SERVER.set_forkserver_preload(["forked", "keras_segnet.training.train", "cv2"])
 
 
 def start(arguments: list[str], output: Path, before: Callable[..., None] | None = None, *values: object):

@@ -95,7 +95,7 @@ def test_a_faulty_data_set(fault: str, folder: Path, tmp_path: Path, capsys: pyt
         (["--data", "nowhere"], ["nowhere", "does not exist"]),
         (["--data", "DATA", "--input-size", "0x10"], ["--input-size", "'0x10'", "360x480"]),
         (["--data", "DATA", "--input-size", "10"], ["--input-size", "'10'"]),
-        (["--data", "DATA", "--model", "segnot"], ["segnot", "segnet, segnet_basic", "fcn_8s"]),
+        (["--data", "DATA", "--model", "segnot"], ["--model", "'segnot'; did you mean segnet?"]),
         (["--data", "DATA", "--width", "0"], ["width", "0"]),
         (["--data", "DATA", "--weights", "nowhere.npz", "--width", "1"], ["nowhere.npz", "no file"]),
         (["--data", "DATA", "--weights", "nowhere.npz", "--width", "0.5"], ["nowhere.npz", "0.5"]),
@@ -106,12 +106,15 @@ def test_a_faulty_data_set(fault: str, folder: Path, tmp_path: Path, capsys: pyt
         (["--data", "DATA", "--model", "segnet_basic", "--weights", "imagenet"], ["segnet_basic", "'camvid'"]),
         (["--data", "DATA", "--balancing", "fair"], ["fair", "presence"]),
         (["--data", "DATA", "--scale", "2", "1"], ["scale", "(2.0, 1.0)"]),
-        (["--data", "DATA", "--recipe", "pasta"], ["--recipe pasta", "paper or modern"]),
+        (["--data", "DATA", "--recipe", "pasta"], ["--recipe must be paper or modern, not 'pasta'"]),
         (["--data", "DATA", "--preprocessing", "rgb"], ["preprocessing", "'lcn'", "'rgb'"]),
-        (["--data", "DATA", "--schedule", "linear"], ["--schedule linear", "cosine or constant"]),
-        (["--data", "DATA", "--loss-normalization", "mean"], ["--loss-normalization mean", "valid_pixels or weights"]),
-        (["--data", "DATA", "--ema-momentum", "1"], ["--ema-momentum 1.0", "below 1"]),
-        (["--data", "DATA", "--precision", "float16"], ["--precision float16", "mixed_bfloat16"]),
+        (["--data", "DATA", "--schedule", "linear"], ["--schedule must be cosine or constant, not 'linear'"]),
+        (
+            ["--data", "DATA", "--loss-normalization", "mean"],
+            ["--loss-normalization must be valid_pixels, weights or sum"],
+        ),
+        (["--data", "DATA", "--ema-momentum", "1"], ["--ema-momentum", "below 1, not 1.0"]),
+        (["--data", "DATA", "--precision", "float16"], ["--precision", "mixed_bfloat16", "not 'float16'"]),
         (["--data", "FOUR", "--balancing", "released"], ["--balancing released", "11 classes", "have 4"]),
         (["--data", "EMPTY"], ["empty", "images/"]),
         ([], ["--data"]),
@@ -246,7 +249,7 @@ def test_options_of_boundary_scores_without_them(
 def test_an_unknown_optimizer(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "run"
     assert run(["train", "--data", str(folder), "--optimizer", "sgdd", "--output", str(output)]) == 2
-    assert "--optimizer sgdd" in one_line(capsys)
+    assert "--optimizer must be muon, adamw or sgd, not 'sgdd'; did you mean sgd?" in one_line(capsys)
     assert not output.exists()
 
 

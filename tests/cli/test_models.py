@@ -10,7 +10,8 @@ from keras_segnet.cli.main import run
 from keras_segnet.data.camvid import CLASSES
 from keras_segnet.models import NETWORKS
 from keras_segnet.models.graph import score_layers
-from keras_segnet.training.run import RunConfig, build_for_training
+from keras_segnet.training.configuration import RunConfig
+from keras_segnet.training.network import build_for_training
 
 PAGE = Path(__file__).parents[2] / "docs" / "networks.md"
 

@@ -13,14 +13,16 @@ from keras_segnet.callbacks import BatchNormRecalibration
 from keras_segnet.cli.main import run
 from keras_segnet.data import Classes, folder, street_scenes
 from keras_segnet.errors import InputError
+from keras_segnet.training.configuration import RunConfig
+from keras_segnet.training.network import build_for_training
 from keras_segnet.training.recipes import RECIPES, settings_of
-from keras_segnet.training.run import Run, RunConfig, build_for_training
+from keras_segnet.training.run import Run
 
 CLASSES: Classes = street_scenes("train", 1, (24, 32)).classes
 
 
 def config_of(recipe: str | None, model: str, **more: object) -> RunConfig:
-    return RunConfig(**{"data": "streets", "model": model, **settings_of(recipe, model), **more})  # type: ignore[arg-type]
+    return RunConfig.of(data="streets", model=model, recipe=recipe, **more)
 
 
 @pytest.mark.parametrize(("model", "rate", "steps"), [("segnet_basic", 0.1, 10_000), ("segnet", 1e-3, 40_000)])
@@ -47,7 +49,7 @@ def test_the_paper_with_pretrained_weights_normalises_as_they_expect() -> None:
 def test_modern_is_the_defaults_with_averages() -> None:
     modern, plain = (asdict(config_of(recipe, "segnet")) for recipe in ("modern", None))
     differing = {key for key in plain if modern[key] != plain[key]}
-    assert differing == {"ema_momentum", "recalibrate"}
+    assert differing == {"recipe", "ema_momentum", "recalibrate"}
     assert build_for_training(
         config_of("modern", "segnet", width=0.05, input_size=(24, 32)), CLASSES, steps=3
     ).optimizer.use_ema

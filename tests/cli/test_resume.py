@@ -86,7 +86,7 @@ def test_a_killed_run_resumes_to_the_same_numbers(unbroken: tuple[Path, Path], t
     resumed = start(data, output, "--resume")
     out, err = resumed.communicate(timeout=300)
     assert resumed.returncode == 0, err
-    assert f"of {EPOCHS}." in out and "Going on after epoch" in out
+    assert f"of {EPOCHS}." in out and "Continuing after epoch" in out
     assert_same_run(output, reference)
 
 

@@ -10,7 +10,8 @@ from keras_segnet.data.dataset import Classes
 from keras_segnet.errors import InputError
 from keras_segnet.models import build
 from keras_segnet.models.trained import weights_of
-from keras_segnet.training.configuration import RunConfig, build_network
+from keras_segnet.training.configuration import RunConfig
+from keras_segnet.training.network import build_network
 
 
 def config(weights, **options) -> RunConfig:

@@ -10,17 +10,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from keras_segnet.training.configuration import DATA_HELP
+
 
 class Split(StrEnum):
     train = "train"
     val = "val"
     test = "test"
 
-
-DATA_HELP = (
-    "A folder: images/ and labels/, or CamVid, VOC 2012, Cityscapes or SUN RGB-D as they come; its kind may be said, "
-    "as in voc2012:FOLDER. Or 'camvid' to download it, or 'streets' for drawn ones."
-)
 
 MODEL_HELP = (
     "A .keras, .tflite or .onnx file, the folder of a SavedModel, or segnet_edge or segnet_basic: networks that "
@@ -36,18 +33,6 @@ Data = Annotated[
 Crf = Annotated[
     bool, typer.Option("--crf", help="Refine predictions by a dense CRF (Krähenbühl and Koltun, 2011), at full size.")
 ]
-
-
-def absolute(path: str, but_for: tuple[str, ...] = ()) -> str:
-    """The path from the root, so that a run can go on from another folder; words that are no paths stay."""
-    return path if path in but_for else str(Path(path).resolve())
-
-
-def absolute_data(data: str) -> str:
-    """The same of a data set, whose kind may be said before the path."""
-    from keras_segnet.data.open import absolute
-
-    return absolute(data)
 
 
 def refuse_missing_folder(file: Path) -> None:

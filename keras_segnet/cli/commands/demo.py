@@ -8,10 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from keras_segnet.cli import screen
-from keras_segnet.cli.commands.arguments import absolute, fail
+from keras_segnet.cli.commands.arguments import fail
 from keras_segnet.cli.commands.export import Format, export_model, show_reports
-from keras_segnet.cli.commands.train import train_and_report
-from keras_segnet.cli.screen import console, say
+from keras_segnet.cli.screen import Screen, console, say
 
 DEMO_SIZE = (90, 120)
 PHOTOGRAPH_SIZE = (360, 480)
@@ -39,27 +38,29 @@ def demo(
     from keras_segnet.evaluation.report import write_overlays
     from keras_segnet.exporting import ParityError
     from keras_segnet.inference import load_segmenter
-    from keras_segnet.inference.segmenters import load_keras_model
-    from keras_segnet.training.run import Run, RunConfig
+    from keras_segnet.training.train import train
 
     folder = output or next_free(Path("runs/demo"))
-    data, run = folder / "data", Run(folder / "run")
+    data = folder / "data"
     with console.status("Drawing streets"):
         scenes = {split: street_scenes(split, count, DEMO_SIZE) for split, count in DEMO_SCENES.items()}
         write_folder(data, scenes)
     say(f"Drew {sum(DEMO_SCENES.values())} streets and their labels into {data}.")
-    config = RunConfig(
-        data=absolute(str(data)),
+    run = train(
+        data,
+        output=folder / "run",
+        display=Screen(),
         width=0.125,
         input_size=DEMO_SIZE,
         epochs=DEMO_EPOCHS,
         balancing_exponent=0.5,
         augment=False,
     )
-    train_and_report(config, run, fresh=True)
+    assert run is not None
+    console.print(screen.scores_table(f"Scores on {run.dataset}", table_rows(run.scores, run.classes)))
 
     test = open_dataset(str(data), "test")
-    model = load_keras_model(run.model_path)
+    model = run.model()
     exports: list[tuple[Format, Path, dict[str, Any]]] = [
         (Format.saved_model, folder / "saved_model", {}),
         (Format.tflite, folder / "segnet.tflite", {"classes": test.classes}),

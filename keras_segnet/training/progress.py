@@ -7,45 +7,47 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
-from rich.progress import Progress, TextColumn
 
-from keras_segnet.cli.screen import bar, say
+from keras_segnet.progress import Bar, Display
 
 
 class TrainingProgress(keras.callbacks.Callback):
     """Bar and lines for `model.fit(..., verbose=0)`.
 
     Args:
+        display: where they are shown.
         epochs: of the whole run.
         steps: an epoch.
     """
 
-    def __init__(self, epochs: int, steps: int) -> None:
+    def __init__(self, display: Display, epochs: int, steps: int) -> None:
         super().__init__()
+        self.display = display
         self.epochs = epochs
         self.steps = steps
-        self.display: Progress | None = None
-        self.task: Any = None
+        self.bar = Bar()
+        self.description = ""
         self.started = 0.0
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self.display.say("The first steps compile the network, which takes up to two minutes.")
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.started = time.monotonic()
-        self.display = bar(TextColumn("loss {task.fields[loss]}"))
-        self.task = self.display.add_task(f"Epoch {epoch + 1} of {self.epochs}", total=self.steps, loss="-")
-        self.display.start()
+        self.bar = self.display.bar()
+        self.description = f"Epoch {epoch + 1} of {self.epochs}"
+        self.bar.update(0, self.steps, self.description)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        if self.display is not None:
-            self.display.update(self.task, completed=batch + 1, loss=f"{(logs or {}).get('loss', float('nan')):.3f}")
+        self.bar.update(batch + 1, self.steps, self.description, f"loss {(logs or {}).get('loss', float('nan')):.3f}")
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
-        if self.display is not None:
-            self.display.update(self.task, description="Validating", total=self.steps, completed=self.steps)
+        self.bar.update(self.steps, self.steps, "Validating")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.close()
         values = {key: float(value) for key, value in (logs or {}).items()}
-        say(
+        self.display.say(
             f"Epoch {epoch + 1:>3}/{self.epochs}  loss {values['loss']:.3f}; "
             f"validation: loss {values['val_loss']:.3f}, "
             f"global accuracy {100 * values['val_global_accuracy']:.1f} %, "
@@ -54,14 +56,11 @@ class TrainingProgress(keras.callbacks.Callback):
         )
 
     def progress(self, items: Iterable[Any], total: int, description: str) -> Iterator[Any]:
-        """Shows how far a pass is that is made within an epoch; see `keras_segnet.progress.Progress`."""
+        """Shows how far a pass is that is made within an epoch, in the epoch's bar; see `keras_segnet.progress`."""
         for done, item in enumerate(items):
-            if self.display is not None:
-                self.display.update(self.task, description=description, total=total, completed=done)
+            self.bar.update(done, total, description)
             yield item
 
     def close(self) -> None:
         """Takes the bar off the screen."""
-        if self.display is not None:
-            self.display.stop()
-            self.display = None
+        self.bar.close()

@@ -1,0 +1,110 @@
+"""The compiled network that the settings of a run mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_segnet.data.camvid import RELEASED_CLASS_WEIGHTS
+from keras_segnet.data.dataset import Classes
+from keras_segnet.data.images import MOST_PIXELS
+from keras_segnet.errors import InputError, refuse_unknown
+from keras_segnet.inference.segmenters import load_keras_model
+from keras_segnet.losses import WeightedCrossentropy
+from keras_segnet.metrics import SegmentationScores
+from keras_segnet.models import NETWORKS, build
+from keras_segnet.models.trained import start_from
+from keras_segnet.optimizers import for_training
+from keras_segnet.training.configuration import RunConfig
+
+WARMUP_EPOCHS = 2
+
+
+def build_for_training(config: RunConfig, classes: Classes, steps: int) -> keras.Model:
+    """The compiled network of a run.
+
+    Args:
+        config: of the run.
+        classes: of its data.
+        steps: an epoch.
+
+    Raises:
+        InputError: the configuration names no network, or one that cannot be built so.
+    """
+    model = build_network(config, classes)
+    model.compile(
+        optimizer=optimizer_of(config, model, steps),
+        loss=WeightedCrossentropy(
+            len(classes),
+            _released_weights(classes) ** config.balancing_exponent if config.balancing == "released" else None,
+            classes.ignored,
+            normalization=config.loss_normalization,
+        ),
+        metrics=[SegmentationScores(len(classes), classes.ignored)],
+    )
+    return model
+
+
+def optimizer_of(config: RunConfig, model: keras.Model, steps: int) -> keras.optimizers.Optimizer:
+    """The optimiser of a run whose epochs have so many steps."""
+    return for_training(
+        model,
+        steps=config.epochs * steps,
+        warmup_steps=min(WARMUP_EPOCHS, config.epochs - 1) * steps,
+        optimizer=config.optimizer,
+        learning_rate=config.learning_rate,
+        schedule=config.schedule,
+        weight_decay=config.weight_decay,
+        ema_momentum=config.ema_momentum,
+    )
+
+
+def refuse_unknown_network(config: RunConfig) -> None:
+    """Raises an `InputError` that suggests the nearest name if there is no such network."""
+    refuse_unknown("model", config.model, NETWORKS)
+
+
+def build_network(config: RunConfig, classes: Classes) -> keras.Model:
+    """The network of a run, in the precision of the run; raises as `build_for_training`."""
+    refuse_unknown_network(config)
+    height, width = config.input_size
+    if height * width > MOST_PIXELS:
+        raise InputError(f"`input_size` {height}x{width} is too large; at most {MOST_PIXELS:,} pixels are allowed.")
+    network = NETWORKS[config.model]
+    options: dict[str, Any] = {"width": config.width}
+    trained = Path(config.weights) if config.weights is not None and config.weights.endswith(".keras") else None
+    if config.weights is not None and trained is None:
+        if not (network.takes_imagenet or network.trained_on):
+            able = ", ".join(name for name, each in NETWORKS.items() if each.takes_imagenet or each.trained_on)
+            raise InputError(
+                f"`weights` {config.weights}: {config.model} takes a .keras file only; those that take more are {able}."
+            )
+        options["weights"] = config.weights
+    if config.preprocessing is not None:
+        options["preprocessing"] = None if config.preprocessing == "none" else config.preprocessing
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.precision)
+    try:
+        model = build(config.model, len(classes), (height, width, 3), **options)
+        if trained is not None:
+            start_from(model, load_keras_model(trained), str(trained))
+        return model
+    except (ValueError, FileNotFoundError) as error:
+        raise InputError(f"{config.model}: {error}") from error
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _released_weights(classes: Classes) -> np.ndarray:
+    if len(classes) != len(RELEASED_CLASS_WEIGHTS):
+        raise InputError(
+            f"`balancing` released has the weights of CamVid's {len(RELEASED_CLASS_WEIGHTS)} classes; the data have "
+            f"{len(classes)}."
+        )
+    return np.array(RELEASED_CLASS_WEIGHTS)
+
+
+__all__ = ["build_for_training", "build_network", "optimizer_of", "refuse_unknown_network"]

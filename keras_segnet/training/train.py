@@ -1,0 +1,195 @@
+"""A whole training: checks the data, trains in a folder, and reports. `keras-segnet train` calls it too."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_segnet.data import SegmentationDataset, available_splits, count_classes, open_dataset
+from keras_segnet.data.dataset import Classes
+from keras_segnet.data.open import absolute
+from keras_segnet.data.pipeline import steps_per_epoch
+from keras_segnet.errors import InputError
+from keras_segnet.evaluation.evaluate import evaluate, table_rows
+from keras_segnet.evaluation.report import write_report
+from keras_segnet.inference.segmenters import KerasSegmenter, load_keras_model
+from keras_segnet.metrics import Scores
+from keras_segnet.progress import Display, Printed
+from keras_segnet.training.configuration import RunConfig, as_text, describe_settings, parameters, with_settings
+from keras_segnet.training.devices import Share, current_share, place
+from keras_segnet.training.network import refuse_unknown_network
+from keras_segnet.training.progress import TrainingProgress
+from keras_segnet.training.run import Run, fit, tensorboard_callback
+
+NOT_PATHS = ("imagenet", "camvid")
+"""Values of `weights` that are no paths."""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What a training left behind. Jupyter shows it as a table.
+
+    Attributes:
+        folder: config.json, metrics.csv, model.keras, report.md and pictures.
+        dataset: name of the validation set.
+        classes: what the network tells apart.
+        scores: of the model on the validation set, at the labels' own resolution.
+    """
+
+    folder: Path
+    dataset: str
+    classes: Classes
+    scores: Scores
+
+    def model(self) -> keras.Model:
+        """The trained network, of the epoch with the best validation score, not compiled."""
+        return load_keras_model(Run(self.folder).model_path)
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """The rows of metrics.csv: a row an epoch."""
+        return Run(self.folder).rows()
+
+    def _repr_html_(self) -> str:
+        cells = [("class", "accuracy, %", "IoU, %", "pixels"), *table_rows(self.scores, self.classes)]
+        rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in cells)
+        lines = "".join(f"<tr>{row}</tr>" for row in rows)
+        title = html.escape(f"Scores on {self.dataset}; the run is in {self.folder}.")
+        return f"<p>{title}</p><table>{lines}</table>"
+
+
+@with_settings(parameters())
+def train(
+    data: str | Path | Mapping[str, SegmentationDataset] | None = None,
+    *,
+    output: str | Path,
+    resume: bool = False,
+    tensorboard: bool = False,
+    devices: str | None = None,
+    coordinator: str | None = None,
+    processes: int = 1,
+    process: int = 0,
+    display: Display | None = None,
+    **settings: Any,
+) -> TrainedRun | None:
+    given = {name: _portable(name, value) for name, value in settings.items()}
+    if isinstance(data, str | Path):
+        given["data"] = absolute(str(data))
+    display = display or Printed()
+    run = Run(Path(output))
+    resumed = resume and run.exists()
+    config = run.config() if resumed else RunConfig.of(**given)
+    if resumed:
+        RunConfig.of(**given)
+        run.refuse_other_settings(given)
+    refuse_unknown_network(config)
+    at = place(devices, coordinator, processes, process)
+    datasets = _datasets(data if isinstance(data, Mapping) else config.data, run, resume)
+    if not resumed:
+        run.refuse_occupied()
+        if resume:
+            display.say(f"There is no run in {run.folder} yet; starting it.")
+    # The test images take no part in training, but better to hear of their faults now than at the end.
+    for dataset in datasets.values():
+        count_classes(dataset, display)
+    training, validation = datasets["train"], datasets["val"]
+    logs = [tensorboard_callback(run)] if tensorboard else []
+    share = Share()
+    with at:
+        share = current_share()
+        # What a process says that is not the first would stand on the screen, or in the log, of the first.
+        display = display if share.writes else Display()
+        display.say(
+            f"Training {config.model} (width {config.width:g}, {as_text(config.input_size)}, {len(training.classes)} "
+            f"classes) on {len(training)} images, validating on {len(validation)}."
+        )
+        progress = TrainingProgress(display, config.epochs, steps_per_epoch(training, config.batch_size))
+        try:
+            fit(config, run, training, validation, progress, logs if share.writes else [])
+        finally:
+            progress.close()
+    if not share.writes:
+        return None
+    return report(run, config, training, validation, display)
+
+
+train.__doc__ = f"""Trains a network on labelled images, in a folder that is also a report.
+
+    >>> run = keras_segnet.train("my_images", model="segnet_edge", weights="camvid", epochs=80, output="runs/first")
+    >>> run.scores.mean_iou, run.model()
+
+    Does all that `keras-segnet train` does, to the same weights bit for bit: checks every image and label, trains with
+    validation after each epoch, keeps the epoch with the best validation score, and writes a report with pictures. A
+    run that was stopped continues to the same numbers with `resume=True`.
+
+    Args:
+        data: a folder or a name, as `keras_segnet.data.open_dataset` accepts it; or data sets by split, of which
+            "train" and "val" are needed: `{{"train": training, "val": validation}}`. A run of a folder that is resumed
+            needs none.
+        output: folder of the run; new or empty, unless `resume` is given.
+        resume: whether to continue the run in `output` after its last whole epoch, if there is one. Settings that are
+            given must be those of the run.
+        tensorboard: whether to write logs for TensorBoard too.
+        devices: train on several devices of this machine: "all", or how many (TensorFlow).
+        coordinator: train on several machines: `HOST:PORT` where process 0 listens (JAX).
+        processes: with `coordinator`, how many processes train together.
+        process: with `coordinator`, which one this is, from 0.
+        display: where lines and bars are shown. Default: printed, with bars in Jupyter and in terminals.
+        **settings:
+{describe_settings()}
+
+    Returns:
+        What came out, shown as a table in Jupyter. None in processes that are not the first.
+
+    Raises:
+        InputError: data, settings or `output` are not as they must be; nothing has been written then. Or the loss is no
+            number any more, or a file cannot be written.
+        ProcessLostError: of several processes, one has ended.
+    """
+
+
+def _portable(name: str, value: Any) -> Any:
+    """A setting as config.json holds it, so that a run can continue from another working directory."""
+    if name == "weights" and value is not None and value not in NOT_PATHS:
+        return str(Path(value).resolve())
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _datasets(
+    data: str | Mapping[str, SegmentationDataset] | None, run: Run, resume: bool
+) -> Mapping[str, SegmentationDataset]:
+    if data is None:
+        if run.exists():
+            raise InputError(
+                f"the run in {run.folder} was begun with data sets from Python; give them again, as `data`."
+            )
+        why = (
+            f"there is no run in {run.folder} to resume, and a new one needs `data`" if resume else "`data` is missing"
+        )
+        raise InputError(f"{why}: a folder, 'camvid' or 'streets'.")
+    if isinstance(data, str):
+        splits = dict.fromkeys(("train", "val", *available_splits(data)))
+        return {split: open_dataset(data, split) for split in splits}
+    for split in ("train", "val"):
+        if split not in data:
+            raise InputError(f"`data` must have the data sets 'train' and 'val'; it has {', '.join(data) or 'none'}.")
+    return data
+
+
+def report(
+    run: Run, config: RunConfig, training: SegmentationDataset, validation: SegmentationDataset, display: Display
+) -> TrainedRun:
+    """Scores the run's model on the validation images, and writes report.md and its pictures."""
+    segmenter = KerasSegmenter(load_keras_model(run.model_path))
+    matrix = evaluate(segmenter, validation, display)
+    settings: dict[str, object] = {name: as_text(value) for name, value in asdict(config).items()}
+    write_report(run.folder, f"{config.model} on {training.name}", settings, run.rows(), matrix, segmenter, validation)
+    return TrainedRun(run.folder, validation.name, validation.classes, matrix.scores())
+
+
+__all__ = ["TrainedRun", "train"]

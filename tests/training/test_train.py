@@ -1,0 +1,105 @@
+"""`keras_segnet.train` does what the command does."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_segnet
+from keras_segnet.cli.main import run
+from keras_segnet.data import street_scenes, write_folder
+from keras_segnet.errors import InputError
+from keras_segnet.progress import Display
+from keras_segnet.training.train import TrainedRun
+
+SIZE = (24, 32)
+SETTINGS = {"model": "segnet_basic", "width": 0.05, "input_size": SIZE, "epochs": 2, "seed": 3}
+OPTIONS = ["--model", "segnet_basic", "--width", "0.05", "--input-size", "24x32", "--epochs", "2", "--seed", "3"]
+
+
+class Listening(Display):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("streets") / "data"
+    write_folder(folder, {split: street_scenes(split, 4, (48, 64)) for split in ("train", "val", "test")})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def from_python(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+    output = tmp_path_factory.mktemp("python") / "run"
+    trained = keras_segnet.train(data, output=output, display=Display(), **SETTINGS)
+    assert trained is not None
+    return trained
+
+
+def assert_equal_weights(ours: keras.Model, theirs: keras.Model) -> None:
+    for a, b in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b))
+
+
+def test_python_is_the_command_line(data: Path, from_python: TrainedRun, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    assert run(["train", "--data", str(data), *OPTIONS, "--output", str(output)]) == 0
+    assert_equal_weights(from_python.model(), keras.models.load_model(output / "model.keras", compile=False))
+    for name in ("config.json", "metrics.csv", "report.md"):
+        assert (output / name).read_text() == (from_python.folder / name).read_text()
+    written = {path.relative_to(output) for path in output.rglob("*")}
+    assert written == {path.relative_to(from_python.folder) for path in from_python.folder.rglob("*")}
+
+
+def test_what_it_returns(from_python: TrainedRun) -> None:
+    report = (from_python.folder / "report.md").read_text()
+    assert f"mean IoU {100 * from_python.scores.mean_iou:.2f}" in report
+    assert [row["epoch"] for row in from_python.history] == [1, 2]
+    table = from_python._repr_html_()
+    assert table.count("<tr>") == 1 + len(from_python.classes) + 2
+    assert f"<td>{100 * from_python.scores.mean_iou:.2f}</td>" in table
+
+
+def test_data_sets_from_python_train_to_the_same(data: Path, from_python: TrainedRun, tmp_path: Path) -> None:
+    datasets = {split: keras_segnet.data.folder(data, split) for split in ("train", "val")}
+    output = tmp_path / "run"
+    trained = keras_segnet.train(datasets, output=output, display=Display(), **SETTINGS)
+    assert trained is not None
+    assert_equal_weights(trained.model(), from_python.model())
+    # It can be resumed with the data sets only, for no path leads to them.
+    with pytest.raises(InputError, match="begun with data sets from Python; give them again, as `data`"):
+        keras_segnet.train(output=output, resume=True)
+    shown = Listening()
+    again = keras_segnet.train(datasets, output=output, resume=True, display=shown)
+    assert again is not None and again.scores.mean_iou == trained.scores.mean_iou
+    assert "Continuing after epoch 2 of 2." in shown.lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"data": None}, "`data` is missing"),
+        ({"data": None, "resume": True}, "there is no run in .* to resume, and a new one needs `data`"),
+        (
+            {"data": {"val": street_scenes("val", 1, SIZE)}},
+            "`data` must have the data sets 'train' and 'val'; it has val",
+        ),
+        ({"data": "nowhere"}, "nowhere does not exist"),
+        (
+            {"data": "streets", "model": "segnet_egde"},
+            "`model` must be .*, not 'segnet_egde'; did you mean segnet_edge?",
+        ),
+        ({"data": "streets", "processes": 2}, "`processes` and `process` need `coordinator`"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    arguments: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        keras_segnet.train(**{"output": tmp_path / "run", **arguments})
+    assert not (tmp_path / "run").exists()
