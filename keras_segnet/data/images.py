@@ -27,25 +27,32 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
 
 import cv2  # noqa: E402
 
+from keras_segnet.data.bit_depth import white_of  # noqa: E402
+
 
 def read_image(path: Path) -> np.ndarray:
     """Reads an image of any kind as uint8 RGB `(height, width, 3)`.
 
-    Grey images become RGB, transparency is left out, and of 16 bits the range 0..65535 becomes 0..255.
+    Grey images become RGB and transparency is left out. Of 16 bits the range from 0 to white becomes 0..255; white is
+    4095 for images of 12 bits, see `keras_segnet.data.bit_depth`.
 
     Raises:
         InputError: there is no such file, it is no image or a damaged one, or it has neither 8 nor 16 bits.
     """
-    image = _decode(path, _read(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if image.dtype == np.uint16:
-        image = cv2.convertScaleAbs(image, alpha=1 / 257)
-    elif image.dtype != np.uint8:
+    data = _read(path)
+    head, image = _decode(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image.dtype not in (np.uint8, np.uint16):
         raise InputError(f"{path} has pixels of {image.dtype}; an image has 8 or 16 bits a channel.")
+    white = white_of(path, data, head, image)
+    if white != 255 or image.dtype == np.uint16:
+        image = cv2.convertScaleAbs(image, alpha=255 / white)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def read_label(path: Path) -> np.ndarray:
     """Reads a label image as it is stored: grey values or palette indices `(height, width)`, or RGB `(..., 3)`; uint8.
+
+    Transparency is left out. RGB with 16 bits is read too where all colours are of 8.
 
     Raises:
         InputError: there is no such file, it is no image or a damaged one, it is compressed in a way that changes
@@ -58,12 +65,15 @@ def read_label(path: Path) -> np.ndarray:
         raise InputError(f"{path} is a {kind}, whose compression changes label values; save labels as PNG.")
     label = _palette_indices(path, data)
     if label is None:
-        label = _decode(path, data, cv2.IMREAD_UNCHANGED)
+        label = _decode(path, data, cv2.IMREAD_UNCHANGED)[1]
+    if label.dtype == np.uint16 and label.ndim == 3 and not (label % 257).any():
+        label = (label // 257).astype(np.uint8)  # Colours of 8 bits, written with 16.
     if label.dtype != np.uint8:
         channels = 1 if label.ndim == 2 else label.shape[2]
         raise InputError(
             f"{path} has {channels} channel{'s' if channels > 1 else ''} of {label.dtype}; a label has 8 bits: a grey "
-            "or palette image whose value is the class, or an RGB image whose colour is."
+            "or palette image whose value is the class, or an RGB image whose colour is (with 16 bits, too, if all "
+            "colours are of 8)."
         )
     return label if label.ndim == 2 else cv2.cvtColor(label[..., :3], cv2.COLOR_BGR2RGB)
 
@@ -98,7 +108,7 @@ def _read(path: Path) -> bytes:
             raise InputError(f"{path} does not exist; an image file is expected there.") from None
 
 
-def _decode(path: Path, data: bytes, mode: int) -> np.ndarray:
+def _decode(path: Path, data: bytes, mode: int) -> tuple[Image.Image | None, np.ndarray]:
     head = _read_head(path, io.BytesIO(data))
     if head is not None:
         head.close()
@@ -106,7 +116,7 @@ def _decode(path: Path, data: bytes, mode: int) -> np.ndarray:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data else None
     if decoded is None:
         raise InputError(f"{path} is no image that can be read (it has {len(data)} bytes).")
-    return decoded
+    return head, decoded
 
 
 def _read_head(path: Path, source: Path | io.BytesIO) -> Image.Image | None:
