@@ -9,6 +9,7 @@ from timing import answer, clock, task
 
 import keras_segnet
 from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
+from keras_segnet.models.graph import summarize
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 
@@ -130,17 +131,8 @@ def network(network, implementation, size, batch, repeats, width=1.0, jit_compil
     return {
         "predict": clock(lambda: model.predict_on_batch(x), repeats),
         "train step": clock(lambda: float(model.train_on_batch(x, y)), repeats),
-        "multiply-adds": [batch * multiply_adds(model)],
+        "multiply-adds": [batch * summarize(model).multiply_adds],
     }
-
-
-def multiply_adds(model):
-    """Of the convolutions, for one image."""
-    return sum(
-        np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:3])
-        for layer in model.layers
-        if isinstance(layer, layers.Conv2D)
-    ).item()
 
 
 def memory(network, implementation, size, batch, width=1.0):
