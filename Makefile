@@ -14,7 +14,7 @@ NO_PYTHON = No Python from 3.11 to 3.13 was found; install one, or say make PYTH
 VENV = .venv
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-backends test-clients benchmark-environments software-gpu lint types environment clean
+.PHONY: demo test test-backends test-clients benchmark-environments software-gpu arm-emulator test-arm lint types environment clean
 
 demo: $(READY)
 	$(VENV)/bin/keras-segnet demo
@@ -66,6 +66,16 @@ $(SOFTWARE_GPU)/vk_swiftshader_icd.json:
 	cd $(SOFTWARE_GPU).partial && tar xzOf $(SWIFTSHADER) package/bin/swiftshader.tar.br | node -e '$(UNBROTLI)' | tar xmf -
 	rm $(SOFTWARE_GPU).partial/$(SWIFTSHADER)
 	mv $(SOFTWARE_GPU).partial $(SOFTWARE_GPU)
+
+# Emulated ARM processors for the programs of export/: QEMU, Python and a compiler, from Debian 12's packages, without root.
+ARM_EMULATOR ?= $(HOME)/.cache/keras-segnet/arm
+arm-emulator: $(ARM_EMULATOR)/qemu-aarch64-static
+
+$(ARM_EMULATOR)/qemu-aarch64-static: | $(READY)
+	tests/arm/setup.sh $(ARM_EMULATOR) $(abspath $(VENV)/bin/python)
+
+test-arm: arm-emulator
+	REQUIRE_ARM=1 $(VENV)/bin/python -m pytest tests/exporting/test_cpp_and_arm.py
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
