@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import wrapt
+from keras_segnet import _compat
 
 if TYPE_CHECKING:
     from keras_segnet import (
@@ -70,8 +70,10 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-@wrapt.when_imported("keras")
-def _register(keras: Any) -> None:
+def _register() -> None:
     """Registers what .keras files name, so that `keras.models.load_model` finds it after `import keras_segnet`."""
     for module in ("layers", "losses", "metrics", "optimizers"):
         importlib.import_module(f"{__name__}.{module}")
+
+
+_compat.when_imported("keras", _register)

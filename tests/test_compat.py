@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import configparser
 import ctypes
+import importlib
 import importlib.metadata
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -163,10 +165,31 @@ class FakeSegmenter:
 
 @pytest.mark.parametrize("first", ["keras, keras_segnet", "keras_segnet, keras"])
 def test_importing_both_registers_our_layers_in_either_order(first: str) -> None:
-    """The hook of wrapt that `keras_segnet/__init__.py` leaves."""
     program = f"import {first}; print(keras.saving.get_registered_object('keras_segnet>MaxUnpooling2D'))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "keras_segnet.layers" in done.stdout
+
+
+def test_a_module_that_is_only_looked_for_or_fails_is_waited_for_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "waited_for.py").write_text("raise RuntimeError('not yet')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    called: list[str] = []
+    before = list(sys.meta_path)
+    _compat.when_imported("waited_for", lambda: called.append(sys.modules["waited_for"].content))
+    assert importlib.util.find_spec("waited_for") is not None
+    with pytest.raises(RuntimeError, match="not yet"):
+        importlib.import_module("waited_for")
+    assert called == []
+    (tmp_path / "waited_for.py").write_text("content = 'all of it'")
+    importlib.invalidate_caches()
+    importlib.import_module("waited_for")
+    assert called == ["all of it"] and sys.meta_path == before
+    _compat.when_imported("waited_for", lambda: called.append("at once"))
+    assert called[1:] == ["at once"]
+    del sys.modules["waited_for"]
 
 
 @pytest.mark.parametrize("package", ["keras", "tensorflow", "ai-edge-litert"])

@@ -7,9 +7,12 @@ has moved, and no other module of this library uses a private name.
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from keras_segnet.errors import InputError
@@ -31,6 +34,13 @@ class MovedError(RuntimeError):
             f"{package} {version(package)} moved {part}, which keras-segnet uses; setup.cfg of keras-segnet says which "
             f"releases of {package} it knows."
         )
+
+
+def version(package: str) -> str:
+    """The release of a package that is installed."""
+    from importlib.metadata import version  # Which takes longer to import than all else that `--help` needs of us.
+
+    return version(package)
 
 
 def part(owner: Any, name: str, package: str) -> Any:
@@ -129,6 +139,43 @@ def require_litert_of_the_profiler() -> None:
             f"the profiler of .tflite files knows ai-edge-litert {LITERT_OF_THE_PROFILER}, and {found} is installed; "
             f"pip install 'ai-edge-litert=={LITERT_OF_THE_PROFILER}.*' in an environment of its own."
         )
+
+
+def when_imported(name: str, call: Callable[[], None]) -> None:
+    """Calls a function as soon as a module is imported; at once if it is already."""
+    if name in sys.modules:
+        call()
+    else:
+        sys.meta_path.insert(0, _Watcher(name, call))
+
+
+class _Watcher:
+    """A finder of modules that leaves finding to the others and runs a function behind the module's own code."""
+
+    def __init__(self, name: str, call: Callable[[], None]) -> None:
+        self.name = name
+        self.call = call
+        self.asks_others = False
+
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name != self.name or self.asks_others:
+            return None
+        self.asks_others = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self.asks_others = False
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_call(module: ModuleType) -> None:
+                execute(module)
+                if self in sys.meta_path:
+                    sys.meta_path.remove(self)
+                    self.call()
+
+            spec.loader.exec_module = execute_and_call  # type: ignore[method-assign]
+        return spec
 
 
 def _module(name: str, package: str) -> Any:

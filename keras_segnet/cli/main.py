@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from keras_segnet import __version__
-from keras_segnet.cli import screen
+from keras_segnet.cli import silence
 from keras_segnet.cli.commands import data
 from keras_segnet.cli.commands.benchmark import benchmark
 from keras_segnet.cli.commands.check_gpu import check_gpu
@@ -20,7 +20,7 @@ from keras_segnet.cli.commands.export import export
 from keras_segnet.cli.commands.models import models
 from keras_segnet.cli.commands.predict import predict
 from keras_segnet.cli.commands.train import train
-from keras_segnet.cli.screen import say
+from keras_segnet.cli.screen import complain, say
 
 app = typer.Typer(
     name="keras-segnet",
@@ -39,8 +39,10 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     if "--debug" not in arguments:
-        screen.silence_frameworks()
-    sys.exit(run(arguments))
+        silence.begin()
+    status = run(arguments)
+    silence.end()
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:
@@ -56,18 +58,22 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if "--debug" in arguments or not _is_for_the_user(error):
             raise
-        print(f"keras-segnet: {_in_one_line(error)}", file=sys.stderr)
+        complain(_in_one_line(error))
         return 2
     return 0
 
 
 def _is_for_the_user(error: Exception) -> bool:
+    if isinstance(error, ModuleNotFoundError):
+        return error.name is not None and not error.name.startswith("keras_segnet")
     # Without the library loaded there can be no error of its kind.
     errors = sys.modules.get("keras_segnet.errors")
     return isinstance(error, OSError) or (errors is not None and isinstance(error, errors.InputError))
 
 
 def _in_one_line(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"this needs the Python module {error.name}, which is not installed."
     if isinstance(error, OSError) and error.strerror is not None:
         return f"{error.filename}: {error.strerror}." if error.filename is not None else f"{error.strerror}."
     return " ".join(as_options(str(error)).split())

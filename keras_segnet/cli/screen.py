@@ -1,15 +1,12 @@
-"""What the command line shows: our own lines, tables and progress, and nothing of the frameworks' logs."""
+"""What the command line shows: lines, tables and progress."""
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
-import warnings
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import absl.logging
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -26,31 +23,27 @@ from rich.text import Text
 
 from keras_segnet.progress import Bar, Display
 
-console = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else 120)
-"""Prints text as it is, in tables too: brackets in a name are no markup and `:car:` is no picture."""
+
+class PlainConsole(Console):
+    """A console that shows text as it is, whoever it is from: brackets are no markup, controls move no cursor."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(printable(text), **options)
 
 
-def silence_frameworks() -> None:
-    """Keeps the frameworks' log lines off the screen.
+def printable(text: str) -> str:
+    """The text with what no terminal should get written out: control characters and halves of surrogate pairs."""
+    shown = (character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cs") for character in text)
+    return "".join(character if kept else ascii(character)[1:-1] for character, kept in zip(text, shown, strict=True))
 
-    Some come from C++ before any setting is read, straight to the file descriptor of standard error. So that descriptor
-    is pointed away, and Python's own standard error gets a copy of the old one.
-    """
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    absl.logging.set_verbosity(absl.logging.ERROR)
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
-    sys.stderr.flush()
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+
+console = PlainConsole(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 120)
 
 
 def bar(*more_columns: Any) -> Progress:
     """A progress display in one style for all commands."""
     return Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(bar_width=30), MofNCompleteColumn(), *more_columns,
+        DescriptionColumn(), BarColumn(bar_width=30), MofNCompleteColumn(), *more_columns,
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console, transient=True,
         disable=not console.is_terminal,
     )  # fmt: skip
@@ -62,6 +55,13 @@ def progress(items: Iterable[Any], total: int, description: str, *more_columns: 
         yield from display.track(items, total=total, description=description)
 
 
+class DescriptionColumn(ProgressColumn):
+    """What is being done."""
+
+    def render(self, task: Task) -> Text:
+        return Text(printable(task.description))
+
+
 class SpeedColumn(ProgressColumn):
     """Steps a second."""
 
@@ -70,8 +70,13 @@ class SpeedColumn(ProgressColumn):
 
 
 def say(line: str) -> None:
-    """Prints a line as it is, however long."""
+    """Prints a line, however long it is."""
     console.print(line, soft_wrap=True)
+
+
+def complain(line: str) -> None:
+    """Prints a line on standard error: what is wrong."""
+    print(f"keras-segnet: {printable(line)}", file=sys.stderr)
 
 
 class Screen(Display):

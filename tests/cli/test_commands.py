@@ -27,7 +27,7 @@ def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_imports_no_framework() -> None:
-    names = ("tensorflow", "keras", "numpy", "cv2", "grain")
+    names = ("tensorflow", "keras", "numpy", "cv2", "grain", "matplotlib", "absl", "asyncio", "wrapt")
     check = (
         "import sys; from keras_segnet.cli.main import app, run; run(sys.argv[1:]); "
         f"print([n for n in {names} if n in sys.modules])"

@@ -10,6 +10,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from keras_segnet.cli import silence
+from keras_segnet.cli.screen import complain
 from keras_segnet.training.configuration import DATA_HELP
 
 
@@ -55,13 +57,14 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def fail(line: str, status: int) -> NoReturn:
     """Ends with a line on standard error."""
-    print(f"keras-segnet: {line}", file=sys.stderr)
+    complain(line)
     raise SystemExit(status)
 
 
 def fail_at_once(line: str, status: int) -> NoReturn:
     """Does the same without what libraries do at exit, where JAX would wait for lost processes and then abort."""
-    print(f"keras-segnet: {line}", file=sys.stderr)
+    complain(line)
     sys.stdout.flush()
     sys.stderr.flush()
+    silence.end()
     os._exit(status)

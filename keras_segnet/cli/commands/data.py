@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from functools import reduce
 from itertools import combinations
@@ -15,7 +14,7 @@ import typer
 
 from keras_segnet.cli import screen
 from keras_segnet.cli.commands.arguments import DATA_HELP, Split, fail, refuse_missing_folder
-from keras_segnet.cli.screen import console, say
+from keras_segnet.cli.screen import complain, console, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -71,7 +70,7 @@ def check(
         shown = draw_contact_sheet([datasets[split] for split in surveys], contact_sheet)
         say(f"{contact_sheet} shows {shown} images with their labels.")
     for fault in faults:
-        print(f"keras-segnet: {' '.join(fault.split())}", file=sys.stderr)
+        complain(" ".join(fault.split()))
     if faults:
         fail(f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in {data}.", 2)
     say("No fault was found.")
