@@ -22,7 +22,9 @@ from rich.table import Table
 from side_by_side import console
 
 from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
-from keras_segnet.models import NETWORKS, Network, blocks, build_segnet, summarize
+from keras_segnet.models import NETWORKS, blocks, build, network
+from keras_segnet.models.registry import summarize_network
+from keras_segnet.models.segnet import segnet
 from keras_segnet.models.segnet_edge import residual_unit
 
 SIZE = (360, 480)
@@ -61,19 +63,8 @@ class Design:
     decoder: tuple[int, ...] = (1, 1, 1, 2)
     addition: bool = False
 
-    def __call__(
-        self,
-        num_classes: int = 11,
-        input_shape: tuple[int | None, int | None, int] = (*SIZE, 3),
-        *,
-        width: float = 1.0,
-        classifier_activation: str | None = "softmax",
-        preprocessing: str | None = "imagenet",
-        name: str = "candidate",
-    ) -> keras.Model:
-        image = blocks.image_input(input_shape)
-        x = blocks.normalize_colours(image, preprocessing)
-        x = blocks.convolution(x, 16, 3, "stem", strides=2)
+    def __call__(self, colours: Any, num_classes: int, width: float) -> Any:
+        x = blocks.convolution(colours, 16, 3, "stem", strides=2)
         pooled = []
         for stage, (filters, units) in enumerate(zip(self.filters, self.encoder, strict=True), start=1):
             for i in range(1, units + 1):
@@ -92,22 +83,23 @@ class Design:
             for i in range(self.decoder[stage - 1], 0, -1):
                 x = self.unit(x, x.shape[-1], f"conv{stage}_{i}_D")
         x = blocks.scores(x, num_classes, "classifier")
-        x = blocks.bilinear_upsampling(x, 2, "upsample0", like=image)
-        return keras.Model(image, blocks.probabilities(x, classifier_activation), name=name)
+        return blocks.bilinear_upsampling(x, 2, "upsample0", like=colours)
 
 
-def slim_segnet(*arguments: Any, width: float = 1.0, name: str = "candidate", **options: Any) -> keras.Model:
+def slim_segnet(colours: Any, num_classes: int, width: float) -> Any:
     """SegNet itself, at a quarter of the width."""
-    return build_segnet(*arguments, width=width / 4, name=name, **options)
+    return segnet(colours, num_classes, width / 4)
 
 
-CANDIDATES: dict[str, Callable[..., keras.Model]] = {
+CANDIDATES: dict[str, Callable[..., Any]] = {
     "segnet_quarter": slim_segnet,
     "residual": Design(residual_unit),
     "residual_addition": Design(residual_unit, addition=True),
     "separable": Design(separable_unit, (24, 48, 96, 160, 192), (1, 3, 4, 4, 3), (1, 1, 2, 2)),
     "plain": Design(plain_unit, (32, 64, 128, 256, 256)),
 }
+for _name, _wiring in CANDIDATES.items():
+    network(name=_name, source="benchmarks/segnet_edge.py", summary="a candidate", doc="A candidate.")(_wiring)
 
 
 def main(
@@ -126,7 +118,7 @@ def main(
     table = Table("candidate", "parameters, M", "multiply-adds, G", "int8, ms", "validation mIoU, %",
                   title=f"{epochs} epochs at {input_size}; int8 at 360x480, {threads} threads")  # fmt: skip
     for name in names:
-        about = summarize(CANDIDATES[name]())
+        about = summarize_network(NETWORKS[name])
         latency = f"{latencies[name]:.1f}" if latencies else ""
         table.add_row(name, f"{about.parameters / 1e6:.2f}", f"{about.multiply_adds / 1e9:.2f}", latency,
                       f"{100 * scores[name]:.2f}")  # fmt: skip
@@ -138,7 +130,6 @@ def train(name: str, data: str, folder: Path, epochs: int, input_size: str) -> f
     from keras_segnet.cli.main import run as keras_segnet
     from keras_segnet.training.run import Run
 
-    NETWORKS[name] = Network(name, CANDIDATES[name], "a candidate", "benchmarks/segnet_edge.py")
     if not (folder / "report.md").exists():
         settings = f"--model {name} --epochs {epochs} --input-size {input_size} --balancing-exponent 0.5"
         try:
@@ -164,7 +155,7 @@ def measure(names: list[str], rounds: int, threads: int) -> dict[str, float]:
             keras.utils.set_random_seed(0)
             path = Path(folder) / f"{name}.tflite"
             options = {"precision": "int8", "interface": "uint8", "head": "logits"}
-            to_tflite(CANDIDATES[name](), path, **options, representative_data=images, images=images[:1])
+            to_tflite(build(name), path, **options, representative_data=images, images=images[:1])
             interpreters[name] = Interpreter(str(path), num_threads=threads)
             interpreters[name].allocate_tensors()
         for _ in track(range(rounds + 2), "Taking turns", console=console):

@@ -1,4 +1,4 @@
-"""What the networks are built from: input, normalised colours, convolution blocks, classifier."""
+"""What the networks are built from: input, normalised colours, convolution blocks, scores."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_segnet.errors import InputError
 from keras_segnet.layers import (
     BatchNormalization,
     BilinearUpsampling,
@@ -20,6 +21,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's RGB in 0..1, the convention of torchvision's weights."""
 
 PREPROCESSING = ("imagenet", "lrn", "lcn", None)
+CLASSIFIER_ACTIVATIONS = ("softmax", "linear", None)
+
+MOST_CLASSES = 255
+"""Labels and masks are uint8, and one of their 256 values marks ignored pixels."""
 
 # Keras's default momentum of 0.99 trails the weights by some hundred steps, an epoch of CamVid; the epsilon is Caffe's.
 BATCH_NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
@@ -29,7 +34,7 @@ def image_input(input_shape: tuple[int | None, int | None, int]) -> keras.KerasT
     """The input of a network: RGB in 0..255, `(height, width, 3)`, where height and width may be None."""
     shape = tuple(input_shape)
     if len(shape) != 3 or shape[2] != 3 or any(n is not None and (not isinstance(n, int) or n < 1) for n in shape):
-        raise ValueError(
+        raise InputError(
             f"input_shape must be (height, width, 3), height and width positive ints or None, not {input_shape!r}."
         )
     return keras.Input(shape, name="image", dtype="float32")
@@ -51,7 +56,7 @@ def normalize_colours(x: Any, preprocessing: str | None) -> Any:
         return LocalResponseNormalization(name="norm")(x)
     if preprocessing == "lcn":
         return LocalContrastNormalization(name="norm")(x)
-    raise ValueError(f"preprocessing must be one of {', '.join(map(repr, PREPROCESSING))}; not {preprocessing!r}.")
+    raise InputError(f"preprocessing must be one of {', '.join(map(repr, PREPROCESSING))}; not {preprocessing!r}.")
 
 
 def convolution(
@@ -155,25 +160,24 @@ def probabilities(x: Any, activation: str | None) -> Any:
     return layers.Activation(activation or "linear", dtype="float32", name="prob")(x)
 
 
-def classifier(x: Any, num_classes: int, kernel_size: int, name: str, activation: str | None) -> Any:
-    """The last convolution, to one map a class, and its activation (layer `prob`)."""
-    return probabilities(scores(x, num_classes, name, kernel_size), activation)
-
-
 def scaled(channels: int, width: float) -> int:
     """`channels` times `width`, rounded, at least one."""
     return max(1, round(channels * width))
 
 
-def check_common(
-    num_classes: int, width: float, dropout: float = 0.0, classifier_activation: str | None = "softmax"
-) -> None:
+def check_common(num_classes: int, width: float, dropout: float, classifier_activation: str | None) -> None:
     """Refuses arguments that no network takes."""
-    if not isinstance(num_classes, int) or num_classes < 2:
-        raise ValueError(f"num_classes must be an int of at least 2, not {num_classes!r}.")
+    if not isinstance(num_classes, int) or not 2 <= num_classes <= MOST_CLASSES:
+        raise InputError(
+            f"num_classes must be an int from 2 to {MOST_CLASSES}, as labels are uint8 with one value to ignore; "
+            f"not {num_classes!r}."
+        )
     if not width > 0:
-        raise ValueError(f"width must be a positive number, not {width!r}.")
+        raise InputError(f"width must be a positive number, not {width!r}.")
     if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be at least 0 and below 1, not {dropout!r}.")
-    if classifier_activation not in ("softmax", "linear", None):
-        raise ValueError(f"classifier_activation must be 'softmax' or None, not {classifier_activation!r}.")
+        raise InputError(f"dropout must be at least 0 and below 1, not {dropout!r}.")
+    if classifier_activation not in CLASSIFIER_ACTIVATIONS:
+        raise InputError(
+            f"classifier_activation must be one of {', '.join(map(repr, CLASSIFIER_ACTIVATIONS))}; "
+            f"not {classifier_activation!r}."
+        )

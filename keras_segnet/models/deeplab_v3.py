@@ -2,59 +2,40 @@
 
 from __future__ import annotations
 
-import keras
+from typing import Any
+
 from keras import layers
 
+from keras_segnet.errors import InputError
 from keras_segnet.layers import BroadcastLike, InterpolateLike
 from keras_segnet.models import blocks, resnet50
-from keras_segnet.models.vgg16 import check_vgg16_start
+from keras_segnet.models.registry import network
 
 FILTERS = 256
 
 
-def build_deeplab_v3(
-    num_classes: int = 11,
-    input_shape: tuple[int | None, int | None, int] = (360, 480, 3),
-    *,
-    width: float = 1.0,
-    weights: str | None = None,
-    classifier_activation: str | None = "softmax",
-    preprocessing: str | None = "imagenet",
-    dropout: float = 0.1,
-    rates: tuple[int, ...] = (6, 12, 18),
-    name: str = "deeplab_v3",
-) -> keras.Model:
+@network(
+    source="arXiv 1706.05587, section 3.3; research/deeplab/model.py",
+    summary="ResNet-50 at a sixteenth of the size, atrous branches, image-level feature",
+    encoder=resnet50.RESNET50,
+)
+def deeplab_v3(
+    colours: Any, num_classes: int, width: float, *, dropout: float = 0.1, rates: tuple[int, ...] = (6, 12, 18)
+) -> Any:
     """DeepLab v3 of section 3.3 on ResNet-50, output stride 16, layers named as in the released model.py.
 
     The paper's results are mostly ResNet-101's; ResNet-50 is the smaller of its two. With 11 classes it has 39,074,059
-    trainable parameters. Input: RGB in 0..255, `(batch, height, width, 3)`. Output: float32
-    `(batch, height, width, num_classes)`.
+    trainable parameters.
 
     Args:
-        num_classes: classes to tell apart, without an ignored one. Default 11, CamVid's.
-        input_shape: `(height, width, 3)`; None for a height or width that varies. Default: SegNet's 360x480.
-        width: factor on all channel counts but the classifier's. Default 1.0.
-        weights: None for He initial weights (default), or `"imagenet"` to start from `keras.applications.ResNet50`
-            (downloads it), which needs width 1 and preprocessing "imagenet".
-        classifier_activation: `"softmax"` (default) or None for logits.
-        preprocessing: what the model does to colours first: `"imagenet"` (default), `"lrn"` or None.
         dropout: rate of dropout before the classifier. Default 0.1, as released.
         rates: of the atrous convolutions. Default: the paper's for output stride 16.
-        name: of the model.
-
-    Raises:
-        ValueError: an argument is not one of the above.
     """
-    blocks.check_common(num_classes, width, dropout, classifier_activation)
-    if weights not in (None, "imagenet"):
-        raise ValueError(f"weights must be None or 'imagenet', not {weights!r}.")
-    check_vgg16_start(weights, width, preprocessing)
     if not rates or not all(isinstance(rate, int) and rate > 0 for rate in rates):
-        raise ValueError(f"rates must be positive ints, not {rates!r}.")
+        raise InputError(f"rates must be positive ints, not {rates!r}.")
     filters = blocks.scaled(FILTERS, width)
 
-    image = blocks.image_input(input_shape)
-    x = resnet50.atrous_resnet50(blocks.normalize_colours(image, preprocessing), width)
+    x = resnet50.atrous_resnet50(colours, width)
 
     whole = layers.GlobalAveragePooling2D(keepdims=True, data_format="channels_last", name="global_pool")(x)
     whole = blocks.convolution(whole, filters, 1, "image_pooling")
@@ -67,9 +48,4 @@ def build_deeplab_v3(
     x = blocks.convolution(x, filters, 1, "concat_projection")
     x = blocks.dropped(x, dropout, "concat_projection_dropout")
     x = blocks.scores(x, num_classes, "semantic")
-    x = InterpolateLike(resnet50.OUTPUT_STRIDE, dtype="float32", name="semantic_interp")(x, like=image)
-
-    model = keras.Model(image, blocks.probabilities(x, classifier_activation), name=name)
-    if weights is not None:
-        resnet50.load_resnet50(model)
-    return model
+    return InterpolateLike(resnet50.OUTPUT_STRIDE, dtype="float32", name="semantic_interp")(x, like=colours)

@@ -1,36 +1,30 @@
-"""The registry: every network by its name, and what is published about it."""
+"""The registry: every network by its name, and what is published about it.
+
+A network is a function of one file of this folder, from normalised colours to scores:
+
+    @network(source="arXiv 1505.04597, figure 1", summary="five levels whose whole maps the decoder concatenates")
+    def unet(x, num_classes, width, *, dropout=0.5):
+
+`@network` registers the public function that it makes of this, `build_unet(num_classes=11, input_shape=(360, 480, 3),
+*, width=1.0, ...)`. `keras_segnet.models` imports every module of its folder and exports all these functions, so a new
+network is one new file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
-from keras_segnet.models.bayesian_segnet import build_bayesian_segnet, build_bayesian_segnet_basic
-from keras_segnet.models.deconvnet import build_deconvnet
-from keras_segnet.models.deeplab import build_deeplab_largefov, build_deeplab_v2
-from keras_segnet.models.deeplab_v3 import build_deeplab_v3
-from keras_segnet.models.fcn import build_fcn_8s, build_fcn_16s, build_fcn_32s
-from keras_segnet.models.fcn_basic import (
-    build_bilinear_interpolation,
-    build_fcn_basic,
-    build_fcn_basic_no_addition,
-    build_fcn_basic_no_addition_no_dim_reduction,
-    build_fcn_basic_no_dim_reduction,
-)
+from keras_segnet.models.builder import make_builder
 from keras_segnet.models.graph import NetworkSummary, summarize
-from keras_segnet.models.segnet import build_segnet
-from keras_segnet.models.segnet_basic import (
-    build_segnet_basic,
-    build_segnet_basic_encoder_addition,
-    build_segnet_basic_single_channel_decoder,
-)
-from keras_segnet.models.segnet_edge import build_segnet_edge
+from keras_segnet.models.starting_weights import Encoder
 from keras_segnet.models.trained import trained_on
-from keras_segnet.models.unet import build_unet
+
+Wiring = TypeVar("Wiring", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -41,14 +35,12 @@ class Network:
 
     Attributes:
         name: what the registry, the command line and the model itself call it.
-        build: its function, `build(num_classes=11, input_shape=(360, 480, 3), *, width=1.0, ...)`; options that all of
-            them take are `width`, `classifier_activation`, `preprocessing` and `name`.
+        build: its function.
         summary: what it is, in one line.
         source: where it is described: paper and table, prototxt.
         published_parameters: in millions for 11 classes, as the table gives it or at four bytes each; None where the
             source gives none.
-        takes_imagenet: whether its encoder can start from ImageNet: `weights="imagenet"`, or, where that is VGG16's, an
-            .npz.
+        encoder: the classifier trained on ImageNet that its encoder can start from, or None.
     """
 
     name: str
@@ -56,7 +48,12 @@ class Network:
     summary: str
     source: str
     published_parameters: float | None = None
-    takes_imagenet: bool = False
+    encoder: Encoder | None = None
+
+    @property
+    def takes_imagenet(self) -> bool:
+        """Whether its encoder can start from ImageNet: `weights="imagenet"`."""
+        return self.encoder is not None
 
     @property
     def trained_on(self) -> list[str]:
@@ -64,156 +61,40 @@ class Network:
         return trained_on(self.name)
 
 
-NETWORKS: dict[str, Network] = {
-    network.name: network
-    for network in (
-        Network(
-            "segnet",
-            build_segnet,
-            "VGG16's 13 convolutions, their mirror, pooling indices",
-            "SegNet, Table 6 (117 MB); segnet_train.prototxt",
-            published_parameters=29.45,
-            takes_imagenet=True,
-        ),
-        Network(
-            "segnet_basic",
-            build_segnet_basic,
-            "four encoders and decoders, 7x7 convolutions, pooling indices",
-            "SegNet, Table 1; segnet_basic_train.prototxt",
-            published_parameters=1.425,
-        ),
-        Network(
-            "segnet_basic_encoder_addition",
-            build_segnet_basic_encoder_addition,
-            "segnet_basic whose decoders add the encoder's maps",
-            "SegNet, Table 1",
-            published_parameters=1.425,
-        ),
-        Network(
-            "segnet_basic_single_channel_decoder",
-            build_segnet_basic_single_channel_decoder,
-            "segnet_basic whose decoder filters see one map each",
-            "SegNet, Table 1",
-            published_parameters=0.625,
-        ),
-        Network(
-            "fcn_basic",
-            build_fcn_basic,
-            "segnet_basic's encoder; scores of each pooling, learned upsampling",
-            "SegNet, Table 1",
-            published_parameters=0.65,
-        ),
-        Network(
-            "fcn_basic_no_addition",
-            build_fcn_basic_no_addition,
-            "fcn_basic with the scores of the last pooling only",
-            "SegNet, Table 1",
-            published_parameters=0.65,
-        ),
-        Network(
-            "fcn_basic_no_dim_reduction",
-            build_fcn_basic_no_dim_reduction,
-            "fcn_basic that upsamples and adds all 64 maps",
-            "SegNet, Table 1",
-            published_parameters=1.625,
-        ),
-        Network(
-            "fcn_basic_no_addition_no_dim_reduction",
-            build_fcn_basic_no_addition_no_dim_reduction,
-            "fcn_basic that upsamples all 64 maps of the last pooling only",
-            "SegNet, Table 1",
-            published_parameters=1.625,
-        ),
-        Network(
-            "bilinear_interpolation",
-            build_bilinear_interpolation,
-            "fcn_basic_no_addition whose upsampling is bilinear and fixed",
-            "SegNet, Table 1",
-            published_parameters=0.625,
-        ),
-        Network(
-            "bayesian_segnet",
-            build_bayesian_segnet,
-            "segnet with dropout in its deep layers, to sample from",
-            "arXiv 1511.02680; bayesian_segnet_train.prototxt",
-            published_parameters=29.45,
-            takes_imagenet=True,
-        ),
-        Network(
-            "bayesian_segnet_basic",
-            build_bayesian_segnet_basic,
-            "segnet_basic with dropout in its deep layers, to sample from",
-            "arXiv 1511.02680; bayesian_segnet_basic_train.prototxt",
-            published_parameters=1.425,
-        ),
-        Network(
-            "segnet_edge",
-            build_segnet_edge,
-            "a slim SegNet for phones: residual units behind a stride of 2, pooling indices",
-            "this project, docs/segnet_edge.md",
-        ),
-        Network(
-            "fcn_32s",
-            build_fcn_32s,
-            "VGG16 made convolutional, its scores upsampled at once",
-            "Long et al. (arXiv 1411.4038); SegNet, Table 6 (539 MB)",
-            published_parameters=134.75,
-            takes_imagenet=True,
-        ),
-        Network(
-            "fcn_16s",
-            build_fcn_16s,
-            "fcn_32s with the scores of pool4 added on the way",
-            "Long et al. (arXiv 1411.4038); SegNet, Table 6 (539 MB)",
-            published_parameters=134.75,
-            takes_imagenet=True,
-        ),
-        Network(
-            "fcn_8s",
-            build_fcn_8s,
-            "fcn_32s with the scores of pool4 and pool3 added on the way",
-            "Long et al. (arXiv 1411.4038); SegNet, Table 6 (539 MB)",
-            published_parameters=134.75,
-            takes_imagenet=True,
-        ),
-        Network(
-            "deconvnet",
-            build_deconvnet,
-            "VGG16 with its fully connected layers, their mirror, pooling indices",
-            "arXiv 1505.04366; DeconvNet_inference_deploy.prototxt; SegNet, Table 6 (877 MB)",
-            takes_imagenet=True,
-        ),
-        Network(
-            "unet",
-            build_unet,
-            "five levels whose whole maps the decoder concatenates",
-            "arXiv 1505.04597, figure 1; phseg_v5.prototxt",
-        ),
-        Network(
-            "deeplab_largefov",
-            build_deeplab_largefov,
-            "VGG16 at an eighth of the size, fc6 of rate 12, bilinear interpolation",
-            "arXiv 1412.7062; DeepLab-LargeFOV/train.prototxt; SegNet, Table 6 (83 MB)",
-            published_parameters=20.75,
-            takes_imagenet=True,
-        ),
-        Network(
-            "deeplab_v2",
-            build_deeplab_v2,
-            "VGG16 at an eighth of the size, four atrous branches (ASPP-L)",
-            "arXiv 1606.00915, section 3.2; DeepLabv2_VGG16/train.prototxt",
-            takes_imagenet=True,
-        ),
-        Network(
-            "deeplab_v3",
-            build_deeplab_v3,
-            "ResNet-50 at a sixteenth of the size, atrous branches, image-level feature",
-            "arXiv 1706.05587, section 3.3; research/deeplab/model.py",
-            takes_imagenet=True,
-        ),
-    )
-}
-"""Every network by its name: the paper's own first, then its rivals."""
+NETWORKS: dict[str, Network] = {}
+"""Every network by its name, in the order of registration."""
+
+
+def network(
+    *,
+    source: str,
+    summary: str,
+    published: float | None = None,
+    preprocessing: str | None = "imagenet",
+    encoder: Encoder | None = None,
+    name: str | None = None,
+    doc: str | None = None,
+) -> Callable[[Wiring], Wiring]:
+    """Registers a wiring as a network, and leaves the wiring as it is.
+
+    The wiring takes normalised colours, `num_classes` and `width`, and keyword-only options of its own; it returns the
+    scores. An option `dropout` is checked to be a rate. A variant is the wiring of another network under
+    `functools.partial`.
+
+    Args:
+        source, summary, published, encoder: as in `Network`.
+        preprocessing: default of the network.
+        name: of the network. Default: that of the wiring.
+        doc: what the network is. Default: the docstring of the wiring; options are described there under "Args:".
+    """
+
+    def register(wiring: Wiring) -> Wiring:
+        registered = name or wiring.__name__
+        build = make_builder(wiring, registered, preprocessing, encoder, doc)
+        NETWORKS[registered] = Network(registered, build, summary, source, published, encoder)
+        return wiring
+
+    return register
 
 
 def build(
@@ -245,4 +126,4 @@ def summarize_network(network: Network) -> NetworkSummary:
         return thread.submit(summarize_without_values).result()
 
 
-__all__ = ["NETWORKS", "Network", "build", "summarize_network"]
+__all__ = ["NETWORKS", "Network", "build", "network", "summarize_network"]

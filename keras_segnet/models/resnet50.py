@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from keras_segnet.models import blocks
+from keras_segnet.models.starting_weights import Encoder
 from keras_segnet.models.vgg16 import fold_caffe_colours
 
 OUTPUT_STRIDE = 16
@@ -61,3 +62,6 @@ def load_resnet50(model: keras.Model) -> None:
             model.get_layer(layer.name.removesuffix("_conv")).set_weights(layer.get_weights())
     first = model.get_layer("conv1")
     first.set_weights(fold_caffe_colours(*first.get_weights()))
+
+
+RESNET50 = Encoder("ResNet-50", download=load_resnet50)

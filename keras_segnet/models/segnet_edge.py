@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from keras import layers
 
 from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
 from keras_segnet.models import blocks
-from keras_segnet.models.trained import check_trained_start, load_trained
+from keras_segnet.models.registry import network
 
 FILTERS = (32, 64, 128, 192, 192)
 """Channels of the five stages: multiples of 8, which int8 kernels and GPUs compute in."""
@@ -27,46 +26,21 @@ def residual_unit(x: Any, filters: int, name: str) -> Any:
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
 
 
-def build_segnet_edge(
-    num_classes: int = 11,
-    input_shape: tuple[int | None, int | None, int] = (360, 480, 3),
-    *,
-    width: float = 1.0,
-    weights: str | None = None,
-    classifier_activation: str | None = "softmax",
-    preprocessing: str | None = "imagenet",
-    name: str = "segnet_edge",
-) -> keras.Model:
+@network(
+    source="this project, docs/segnet_edge.md",
+    summary="a slim SegNet for phones: residual units behind a stride of 2, pooling indices",
+)
+def segnet_edge(x: Any, num_classes: int, width: float) -> Any:
     """A slim SegNet whose int8 file suits two CPU cores: true pooling indices, a fifth of SegNet's parameters.
 
     A 3x3 convolution of stride 2, so that the widest maps have a quarter of the image's pixels; five stages of residual
     units of 3x3 convolutions, four poolings with indices; in the decoder a 1x1 convolution to the channels of the stage
     above, unpooling, the sum with the encoder's maps (SegNet-Basic-EncoderAddition, Table 1), residual units. The
     scores are computed at half the size and interpolated bilinearly. All of it is what int8 kernels and GPUs are good
-    at: no dilation, and no depthwise convolution but those of the indices.
-
-    Input: RGB in 0..255, `(batch, height, width, 3)`. Output: float32 `(batch, height, width, num_classes)`.
-
-    Args:
-        num_classes: classes to tell apart, without an ignored one. Default 11, CamVid's.
-        input_shape: `(height, width, 3)`; None for a height or width that varies. Default: the paper's 360x480.
-        width: factor on all channel counts but the classifier's. Default 1.0; products should be multiples of 8.
-        weights: None for He initial weights (default), or `"camvid"` for those that the package has, see
-            docs/weights/segnet_edge_camvid.md; they need width 1 and preprocessing "imagenet". The classifier keeps its
-            initial weights where `num_classes` is not 11.
-        classifier_activation: `"softmax"` (default) or None for logits.
-        preprocessing: what the model does to colours first: `"imagenet"` (default: a mean and a deviation, the
-            cheapest), `"lrn"`, `"lcn"` or None.
-        name: of the model.
-
-    Raises:
-        ValueError: an argument is not one of the above.
+    at: no dilation, and no depthwise convolution but those of the indices. Products of `width` and the channels should
+    be multiples of 8.
     """
-    blocks.check_common(num_classes, width, classifier_activation=classifier_activation)
-    check_trained_start("segnet_edge", weights, width, preprocessing, "imagenet")
-
-    image = blocks.image_input(input_shape)
-    x = blocks.normalize_colours(image, preprocessing)
+    colours = x
     x = blocks.convolution(x, blocks.scaled(16, width), 3, "stem", strides=2)
 
     pooled = []
@@ -87,7 +61,4 @@ def build_segnet_edge(
         for i in range(DECODER_UNITS[stage - 1], 0, -1):
             x = residual_unit(x, x.shape[-1], f"conv{stage}_{i}_D")
     x = blocks.scores(x, num_classes, "classifier")
-    x = blocks.bilinear_upsampling(x, 2, "upsample0", like=image)
-    model = keras.Model(image, blocks.probabilities(x, classifier_activation), name=name)
-    load_trained(model, "segnet_edge", weights)
-    return model
+    return blocks.bilinear_upsampling(x, 2, "upsample0", like=colours)

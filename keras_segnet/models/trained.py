@@ -14,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_segnet.errors import InputError
 from keras_segnet.files import reading, whole_file
 from keras_segnet.models.graph import score_layers
 
@@ -32,22 +33,6 @@ def load_trained(model: keras.Model, network: str, data: str | None) -> None:
     with reading(path, "cannot be read as an .npz"), np.load(path, allow_pickle=False) as arrays:
         values = {path: from_bytes(arrays[path]) for path in arrays.files}
     copy_weights(model, values, f"weights={data!r}")
-
-
-def check_trained_start(
-    network: str, weights: str | None, width: float, preprocessing: str | None, trained_with: str
-) -> None:
-    """Raises a ValueError if the package has no such weights, or a network of this width and preprocessing cannot take
-    them."""
-    if weights is None:
-        return
-    found = trained_on(network)
-    if weights not in found:
-        raise ValueError(f"weights must be None or {' or '.join(map(repr, found))}, not {weights!r}.")
-    if preprocessing != trained_with:
-        raise ValueError(f"weights={weights!r} need preprocessing={trained_with!r}, not {preprocessing!r}.")
-    if width != 1.0:
-        raise ValueError(f"weights={weights!r} are those of a net of width 1.0; this one's width is {width}.")
 
 
 def trained_on(network: str) -> list[str]:
@@ -83,6 +68,20 @@ def copy_weights(model: keras.Model, values: Mapping[str, np.ndarray], origin: s
             )
     for path, variable in variables.items():
         variable.assign(values[path].astype("float32"))
+
+
+def read_keras_file(path: Path) -> keras.Model:
+    """Loads a .keras file in Keras's safe mode and without its training state.
+
+    Raises:
+        InputError: there is no such file, or it is no .keras file.
+    """
+    import keras_segnet.layers  # noqa: F401 (registers the layers that the file names)
+
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; a .keras file is expected there.")
+    with reading(path, "cannot be read as a .keras file"):
+        return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
 def start_from(model: keras.Model, other: keras.Model, origin: str) -> None:
@@ -132,9 +131,9 @@ def from_bytes(halves: np.ndarray) -> np.ndarray:
 
 __all__ = [
     "FOLDER",
-    "check_trained_start",
     "copy_weights",
     "load_trained",
+    "read_keras_file",
     "start_from",
     "trained_on",
     "weights_of",

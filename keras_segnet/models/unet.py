@@ -5,56 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import keras
 from keras import layers
 
 from keras_segnet.layers import CropLike
 from keras_segnet.models import blocks
+from keras_segnet.models.registry import network
 
 FILTERS = (64, 128, 256, 512, 1024)
 
 
-def build_unet(
-    num_classes: int = 11,
-    input_shape: tuple[int | None, int | None, int] = (360, 480, 3),
-    *,
-    width: float = 1.0,
-    classifier_activation: str | None = "softmax",
-    preprocessing: str | None = "imagenet",
-    dropout: float = 0.5,
-    batch_normalization: bool = True,
-    name: str = "unet",
-) -> keras.Model:
+@network(
+    source="arXiv 1505.04597, figure 1; phseg_v5.prototxt",
+    summary="five levels whose whole maps the decoder concatenates",
+)
+def unet(x: Any, num_classes: int, width: float, *, dropout: float = 0.5, batch_normalization: bool = True) -> Any:
     """U-Net as in the paper's figure 1, layers named as in the released phseg_v5.prototxt.
 
     With 11 classes it has 31,032,395 weights and biases in its convolutions (the paper's net for grey images and two
-    classes: 31,030,658). Input: RGB in 0..255, `(batch, height, width, 3)`. Output: float32
-    `(batch, height, width, num_classes)`.
+    classes: 31,030,658).
 
     Its convolutions pad, so that nothing is cropped but the last row or column that an up-convolution adds to an odd
     size; the original does not pad and segments the middle of its input only.
 
     Args:
-        num_classes: classes to tell apart, without an ignored one. Default 11, CamVid's.
-        input_shape: `(height, width, 3)`; None for a height or width that varies. Default: SegNet's 360x480.
-        width: factor on all channel counts but the classifier's. Default 1.0.
-        classifier_activation: `"softmax"` (default) or None for logits.
-        preprocessing: what the model does to colours first: `"imagenet"` (default), `"lrn"` or None.
         dropout: rate of dropout at the end of the two lowest levels. Default 0.5, as released.
         batch_normalization: whether it follows each 3x3 convolution. Default True, as the networks have it that this
             one is compared with; the paper, of 2015, is without.
-        name: of the model.
-
-    Raises:
-        ValueError: an argument is not one of the above.
     """
-    blocks.check_common(num_classes, width, dropout, classifier_activation)
     convolution: Callable[..., Any] = blocks.convolution if batch_normalization else blocks.plain_convolution
     filters = [blocks.scaled(channels, width) for channels in FILTERS]
     lowest = len(filters) - 1
-
-    image = blocks.image_input(input_shape)
-    x = blocks.normalize_colours(image, preprocessing)
 
     skipped = []
     for level, channels in enumerate(filters):
@@ -82,5 +62,4 @@ def build_unet(
         x = layers.Concatenate(name=f"concat_d{level}cc_u{level}a-b")([skipped[level], x])
         x = convolution(x, filters[level], 3, f"conv_u{level}b-c")
         x = convolution(x, filters[level], 3, f"conv_u{level}c-d")
-    probabilities = blocks.classifier(x, num_classes, 1, "conv_u0d-score", classifier_activation)
-    return keras.Model(image, probabilities, name=name)
+    return blocks.scores(x, num_classes, "conv_u0d-score")

@@ -23,6 +23,7 @@ import numpy as np
 
 from keras_segnet.files import reading
 from keras_segnet.models.blocks import IMAGENET_MEAN, IMAGENET_STD
+from keras_segnet.models.starting_weights import Encoder
 
 CAFFE_BGR_MEAN = (103.939, 116.779, 123.68)
 
@@ -35,14 +36,6 @@ CONVOLUTIONS = {
     for i in range(1, len(filters) + 1)
 }
 """Name of each convolution here, and in the weights."""
-
-
-def check_vgg16_start(weights: str | os.PathLike[str] | None, width: float, preprocessing: str | None) -> None:
-    """Raises a ValueError if a network of this width and preprocessing cannot start from the weights."""
-    if weights is not None and preprocessing != "imagenet":
-        raise ValueError(f"weights={weights!s} need preprocessing='imagenet', not {preprocessing!r}.")
-    if weights is not None and width != 1.0:
-        raise ValueError(f"weights={weights!s} are those of a net of width 1.0; this one's width is {width}.")
 
 
 def load_vgg16(model: keras.Model, weights: str | os.PathLike[str]) -> None:
@@ -72,6 +65,9 @@ def load_vgg16(model: keras.Model, weights: str | os.PathLike[str]) -> None:
             assignments.append((variable, found[key]))
     for variable, value in assignments:
         variable.assign(value.astype("float32"))
+
+
+VGG16 = Encoder("VGG16", download=lambda model: load_vgg16(model, "imagenet"), read=load_vgg16)
 
 
 def _from_npz(path: Path) -> dict[str, np.ndarray]:

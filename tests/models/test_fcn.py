@@ -164,7 +164,7 @@ def test_fcn_is_wired_as_released():
         assert sources(model, "drop6") == [("fc6_relu", 0)] and sources(model, "score_fr") == [("drop7", 0)]
         upsampling = {"fcn_32s": "upscore", "fcn_16s": "upscore16", "fcn_8s": "upscore8"}[name]
         assert sources(model, upsampling) == [(last, 0)]
-        assert sources(model, f"{upsampling}_crop") == [(upsampling, 0), ("image", 0)]
+        assert sources(model, f"{upsampling}_crop") == [(upsampling, 0), ("imagenet_normalization", 0)]
     assert sources(model, "upscore2") == [("score_fr", 0)]
     assert sources(model, "fuse_pool4") == [("upscore2_crop", 0), ("score_pool4", 0)]
     assert sources(model, "score_pool4") == [("pool4", 0)]

@@ -1,5 +1,7 @@
 """Costs, receptive fields and score layers, against numbers worked out by hand and against what units really see."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -132,6 +134,29 @@ def test_what_is_pooled_whole_sees_the_whole_image():
 def test_a_network_is_summarised_as_if_its_weights_had_values():
     without = summarize_network(NETWORKS["segnet_basic_single_channel_decoder"])
     assert without == summarize(NETWORKS["segnet_basic_single_channel_decoder"].build())
+
+
+BASIC = [name for name in NETWORKS if any(part in name for part in ("basic", "bilinear"))]
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        # By hand, from the pooling back: k + (k - 1) of each layer before it, twice as much behind each pooling.
+        *((name, 106) for name in BASIC),  # The paper's figure, section 3.2.
+        ("segnet", 212),
+        ("bayesian_segnet", 212),
+        ("segnet_edge", 557),  # 4, 5, 5, 3 and 1 convolutions of 3x3 by stage, and the stem, whose stride doubles.
+        *((name, 404) for name in ("fcn_32s", "fcn_16s", "fcn_8s")),  # Long et al., Table 1.
+        ("deconvnet", 404),  # VGG16's fc6, as FCN's.
+        ("unet", 140),
+        ("deeplab_largefov", 435),  # See test_rivals.py.
+        ("deeplab_v2", 227 + 2 * 24 * 8),  # pool5, and fc6_4 of rate 24 at an eighth of the size.
+        ("deeplab_v3", math.inf),  # The image-level feature.
+    ],
+)
+def test_networks_see_as_far_as_computed_by_hand(network, expected):
+    assert summarize_network(NETWORKS[network]).receptive_field == (expected, expected)
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ def test_deeplab_largefov_is_wired_as_released(net):
     ]
     assert sources(model, "pool5a") == ["pool5"]
     assert sources(model, "fc6") == ["pool5a"]
-    assert sources(model, "fc8_interp") == ["fc8", "image"]
+    assert sources(model, "fc8_interp") == ["fc8", "imagenet_normalization"]
     assert sizes(model, "pool1", "pool2", "pool3", "pool4", "pool5", "fc8", "fc8_interp") == [
         (23, 31), (12, 16), (6, 8), (6, 8), (6, 8), (6, 8), (45, 61)
     ]  # fmt: skip
@@ -223,7 +223,7 @@ def test_scales_of_deeplab_largefov_come_from_the_image_and_four_poolings(net):
         assert sources(model, f"{source}_conv") == [origin]
         assert sources(model, f"{source}_fc") == [f"drop_{source}_conv"]
         assert sources(model, f"{source}_ms") == [f"drop_{source}_fc"]
-        assert sources(model, f"{source}_interp") == [f"{source}_ms", "image"]
+        assert sources(model, f"{source}_interp") == [f"{source}_ms", "imagenet_normalization"]
     interpolated = [f"{source}_interp" for source in ("data", "pool1", "pool2", "pool3", "pool4", "fc8")]
     assert sources(model, "fc_fusion") == interpolated
     assert sources(model, "prob") == ["fc_fusion"]
@@ -237,7 +237,7 @@ def test_deeplab_v2_adds_the_scores_of_four_rates(net):
         assert sources(model, f"fc7_{i}") == [f"drop6_{i}"]
         assert sources(model, f"fc8_{i}") == [f"drop7_{i}"]
     assert sources(model, "fc8") == [f"fc8_{i}" for i in (1, 2, 3, 4)]
-    assert sources(model, "fc8_interp") == ["fc8", "image"]
+    assert sources(model, "fc8_interp") == ["fc8", "imagenet_normalization"]
 
 
 def test_deeplab_v3_pools_features_and_the_whole_image(net):
@@ -249,7 +249,7 @@ def test_deeplab_v3_pools_features_and_the_whole_image(net):
     assert sources(model, "image_pooling") == ["global_pool"]
     assert sources(model, "concat") == ["image_pooling_broadcast", *(f"aspp{i}_relu" for i in range(4))]
     assert sources(model, "concat_projection") == ["concat"]
-    assert sources(model, "semantic_interp") == ["semantic", "image"]
+    assert sources(model, "semantic_interp") == ["semantic", "imagenet_normalization"]
     assert sizes(model, "conv1", "pool1", "conv3_block4_out", "conv4_block6_out", end) == [
         (23, 31), (12, 16), (6, 8), (3, 4), (3, 4)
     ]  # fmt: skip
@@ -281,7 +281,11 @@ def test_without_a_rate_there_is_no_dropout(network):
         ("deeplab_v2", {"rates": (6,)}, "rates must be two or more positive ints"),
         ("deeplab_v2", {"rates": (6, 0)}, "rates must be two or more positive ints"),
         ("deeplab_v3", {"rates": ()}, "rates must be positive ints"),
-        ("deeplab_v3", {"weights": "vgg16.npz"}, "weights must be None or 'imagenet', not 'vgg16.npz'"),
+        (
+            "deeplab_v3",
+            {"weights": "vgg16.npz"},
+            "None or 'imagenet' or the path of a .keras file .*; not 'vgg16.npz'",
+        ),
         ("deeplab_v3", {"weights": "imagenet", "width": 0.5}, "width"),
         ("deeplab_v3", {"weights": "imagenet", "preprocessing": None}, "preprocessing"),
     ],

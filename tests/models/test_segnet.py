@@ -224,6 +224,11 @@ def test_defaults_are_the_papers():
     assert "norm" in order(small("segnet_basic"))
 
 
+def test_linear_is_another_word_for_logits():
+    logits, linear = (small("segnet_basic", classifier_activation=word) for word in (None, "linear"))
+    assert logits.get_config() == linear.get_config()
+
+
 # Initial weights.
 
 VGG16_SHAPES = dict(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_segnet.errors import InputError
+from keras_segnet.files import reading
 from keras_segnet.inference.segmenters.base import Segmenter
 
 
@@ -34,22 +35,15 @@ def load_keras_model(path: Path) -> Any:
     Raises:
         InputError: there is no such file, it is no .keras file, or its network does not map images to class maps.
     """
-    import keras
-
-    import keras_segnet.layers  # noqa: F401 (registers the layers that the file names)
+    from keras_segnet.models.trained import read_keras_file
 
     if is_trained_network(path):
         from keras_segnet.models import NETWORKS, build
 
         return build(path.name, weights=NETWORKS[path.name].trained_on[0])
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; a .keras file is expected there.")
-    try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    model = read_keras_file(path)
+    with reading(path, "cannot be read as a .keras file"):
         taken, shape = model.input_shape, model.output_shape
-    except Exception as error:  # Keras raises errors of many kinds on damaged files.
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path} cannot be read as a .keras file: {first_line}") from error
     if not (isinstance(taken, tuple) and len(taken) == 4 and taken[-1] == 3):
         raise InputError(
             f"{path} is no segmentation network: its input has shape {taken}, not (batch, height, width, 3)."
