@@ -26,7 +26,9 @@ CLASSIFIER_ACTIVATIONS = ("softmax", "linear", None)
 MOST_CLASSES = 255
 """Labels and masks are uint8, and one of their 256 values marks ignored pixels."""
 
-# Keras's default momentum of 0.99 trails the weights by some hundred steps, an epoch of CamVid; the epsilon is Caffe's.
+# Keras's default momentum of 0.99 trails the weights by some hundred steps, an epoch of CamVid. The epsilon is that of
+# Caffe's own layer and of PyTorch, with which the weights in the package were trained; caffe-segnet's layer has 1e-9,
+# which matters only to channels of next to no variance, and is lost in float16.
 BATCH_NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
 
 

@@ -25,7 +25,10 @@ def config_of(recipe: str | None, model: str, **more: object) -> RunConfig:
     return RunConfig.of(data="streets", model=model, recipe=recipe, **more)
 
 
-@pytest.mark.parametrize(("model", "rate", "steps"), [("segnet_basic", 0.1, 10_000), ("segnet", 1e-3, 40_000)])
+@pytest.mark.parametrize(
+    ("model", "rate", "steps"),
+    [("segnet_basic", 0.1, 10_000), ("segnet", 1e-3, 40_000), ("bayesian_segnet", 1e-3, 60_000)],
+)
 def test_the_papers_set_up(model: str, rate: float, steps: int) -> None:
     config = config_of("paper", model)
     assert (config.optimizer, config.learning_rate, config.schedule) == ("sgd", rate, "constant")

@@ -10,6 +10,7 @@ import pytest
 
 from keras_segnet import build_segnet_basic
 from keras_segnet.data import Classes
+from keras_segnet.data.camvid import CLASSES as CAMVID
 from keras_segnet.errors import InputError
 from keras_segnet.inference import load_segmenter
 from keras_segnet.inference.classes import classes_of
@@ -90,7 +91,16 @@ def test_classes_come_from_the_run_beside_the_model(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"classes": written}))
     found = classes_of(tmp_path / "model.keras", 2)
     assert found == Classes(("a", "b"), ((1, 2, 3), (4, 5, 6)), 7)
-    assert classes_of(tmp_path / "model.keras", 11).names[0] == "Sky"  # The run has another number of classes.
+    assert classes_of(tmp_path / "model.keras", 11).names[0] == "class 0"  # Not CamVid's: eleven of what, nobody said.
     assert classes_of(tmp_path / "elsewhere" / "model.keras", 4).names == ("class 0", "class 1", "class 2", "class 3")
     (tmp_path / "config.json").write_text("not json")
     assert len(classes_of(tmp_path / "model.keras", 3)) == 3
+
+
+def test_classes_of_a_network_of_the_package_are_those_that_it_was_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert classes_of(Path("segnet_edge"), 11) == CAMVID
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "segnet_edge").mkdir()  # A model's own folder comes first.
+    assert classes_of(Path("segnet_edge"), 11).names[0] == "class 0"
