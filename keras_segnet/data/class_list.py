@@ -63,8 +63,10 @@ def read_class_list(folder: Path, ignore_class: int | None = IGNORED) -> ClassLi
     columns are name, r, g, b, ignored. `classes.json` is a list of objects with the same keys.
 
     The classes are the entries that are not ignored, in their order; entries of one name are one class. RGB labels
-    are read by colour. Grey and palette labels are read by value, which is the position of the entry, counted from 0,
-    unless the list says `value`; if all colours are greys (a mask of 0 and 255), the grey is the value.
+    are read by colour. Grey and palette labels are read by `value` where the list says it, else by the position of the
+    entry, counted from 0. Where all colours are greys, as for a mask of 0 and 255, they are values: a file is read by
+    them, and one that holds other values by position, if no position is the grey of another class. Such greys are codes
+    and not for pictures; there the classes have colours that can be told apart.
 
     Args:
         folder: that holds the list.
@@ -93,21 +95,27 @@ def class_list(path: Path, entries: Sequence[Entry], ignore_class: int | None) -
     number = {name: position for position, name in enumerate(names)}
     greys = coloured and all(len(set(entry.colour or ())) == 1 for entry in entries)
     values: dict[int, int] = {}
+    positions: dict[int, int] = {}
     colours: dict[Colour, int] = {}
     for position, entry in enumerate(entries):
         label = IGNORED if entry.ignored else number[entry.name]
         value = entry.value
         if value is None:
             value = entry.colour[0] if greys and entry.colour else position
-        if value <= 255:  # Positions beyond belong to colours alone.
+            positions[position] = label
+        if value <= IGNORED:  # Positions beyond belong to colours alone.
             _add(values, value, label, entry, "value")
         if entry.colour is not None:
             _add(colours, entry.colour, label, entry, "colour")
     if ignore_class is not None:
         values.setdefault(ignore_class, IGNORED)
+        if values[ignore_class] == IGNORED:
+            positions.setdefault(ignore_class, IGNORED)
+    by_position = greys and all(values.get(position, label) == label for position, label in positions.items())
     own = {entry.name: entry.colour for entry in reversed(entries) if entry.colour is not None}
-    palette = tuple(own[name] for name in names) if own else distinct_colours(len(names))
-    return ClassList(Classes(tuple(names), palette, IGNORED), LabelCoding(values, colours, IGNORED))
+    palette = tuple(own[name] for name in names) if own and not greys else distinct_colours(len(names))
+    coding = LabelCoding(values, colours, IGNORED, otherwise=positions if by_position else {})
+    return ClassList(Classes(tuple(names), palette, IGNORED), coding)
 
 
 def _add(classes: dict[Any, int], key: Any, label: int, entry: Entry, kind: str) -> None:

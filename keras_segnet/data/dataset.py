@@ -49,6 +49,11 @@ class Classes:
         return 255 if self.ignored is None else self.ignored
 
     @property
+    def ignored_colour(self) -> tuple[int, int, int]:
+        """RGB of ignored pixels in pictures: black, or the light grey of VOC's rims where a class is nearly black."""
+        return (224, 224, 192) if any(max(colour) < 32 for colour in self.colours) else (0, 0, 0)
+
+    @property
     def coding(self) -> LabelCoding:
         """Of label files that hold these values as they are."""
         values = {value: value for value in range(len(self))}

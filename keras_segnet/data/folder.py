@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from keras_segnet.colours import distinct_colours
-from keras_segnet.data.camvid import CLASSES as CAMVID
 from keras_segnet.data.class_list import ClassList, read_class_list
 from keras_segnet.data.dataset import Classes, FileDataset, SegmentationDataset
 from keras_segnet.data.files import OnFault, find_images, read_names, refuse, without_extension
@@ -44,9 +43,9 @@ def folder(
     * RGB: the colour is the class, as `classes.csv` or `classes.json` says, see
       `keras_segnet.data.class_list.read_class_list`.
 
-    Which images belong to a split is written in `train.txt`, `val.txt` and `test.txt` (a name a line, with or without
-    extension, as it is below `images/`) if there is one of these files; else the images are dealt out at random by
-    `fractions` and `seed`.
+    Which images belong to a split is written in `train.txt`, `val.txt` and `test.txt` if there is one of these files: a
+    name a line, as it is below `images/`, with or without extension and folders before it, or with its label's path
+    behind it. Else the images are dealt out at random by `fractions` and `seed`.
 
     Args:
         path: the folder.
@@ -54,7 +53,7 @@ def folder(
         num_classes: number of classes. Default: that of `class_names`, else of `classes.csv`, `classes.json` or the
             lines of `classes.txt`, else what the labels hold, provided that they leave out no value on the way up.
         class_names: a name for each class. Default: those of `classes.csv`, `classes.json` or `classes.txt`, else
-            CamVid's names for 11 classes, else "class 0", "class 1", ...
+            "class 0", "class 1", ...
         ignore_class: label value of pixels to ignore, or None. Default 255.
         fractions: shares of validation and test images where no list says. Default 0.15 each; at least one image each.
         seed: of the random split. Default 0.
@@ -84,7 +83,7 @@ def folder(
         names = [name for name in parts[split] if name in labels]
     found = _classes(root, num_classes, class_names, ignore_class, sorted(labels.values()), on_fault)
     pairs = tuple((images[name], labels[name]) for name in names)
-    return FileDataset(f"{root.name} {split}", found.classes, pairs, found.coding)
+    return FileDataset(f"{root.resolve().name} {split}", found.classes, pairs, found.coding)
 
 
 def write_folder(path: str | os.PathLike[str], splits: Mapping[str, SegmentationDataset]) -> None:
@@ -128,14 +127,29 @@ def _listed(
         raise InputError(f"{path} does not exist, though {root} has lists of other splits.")
     chosen = []
     for number, line in read_names(path):
-        name = without_extension(line)
-        if name not in images:
+        name = _name_in(line, images)
+        if name is None:
             on_fault(f"{path}, line {number}: there is no image {line:.300} in {root / 'images'}.")
         elif name not in labels:
             on_fault(f"{images[name]} has no label; one named {name}.png is expected in {root / 'labels'}.")
         else:
             chosen.append(name)
     return chosen
+
+
+def _name_in(line: str, images: Mapping[str, Path]) -> str | None:
+    """The image that a line of a list means; None if there is none.
+
+    The line is a name below images/, whatever folders the list has before it; or a path of an image and one of its
+    label, which has the same name.
+    """
+    if len(fields := line.split()) == 2:
+        image, label = (_name_in(field, images) for field in fields)
+        if image and label:
+            return image if image == label else None
+    parts = without_extension(line).split("/")
+    names = ("/".join(parts[start:]) for start in range(len(parts)))
+    return next((name for name in names if name in images), None)
 
 
 def _deal_out(root: Path, names: list[str], fractions: tuple[float, float], seed: int) -> dict[str, list[str]]:
@@ -180,11 +194,8 @@ def _classes(
         raise InputError(f"num_classes must be 2 to 255; {root} has {num_classes}.")
     if class_names is not None:
         _refuse_other_number(len(class_names), num_classes)
-    if num_classes == len(CAMVID):
-        classes = Classes(tuple(class_names or CAMVID.names), CAMVID.colours, ignore_class)
-    else:
-        names = tuple(class_names or (f"class {i}" for i in range(num_classes)))
-        classes = Classes(names, distinct_colours(num_classes), ignore_class)
+    names = tuple(class_names or (f"class {i}" for i in range(num_classes)))
+    classes = Classes(names, distinct_colours(num_classes), ignore_class)
     return ClassList(classes, classes.coding)
 
 
@@ -196,14 +207,18 @@ def _refuse_other_number(names: int, num_classes: int | None) -> None:
 def _count_values(labels: list[Path], ignore_class: int | None, on_fault: OnFault) -> int:
     """The number of classes that label files hold, if their values go up from 0 without a gap."""
     first_file_with: dict[int, Path] = {}
+    faults: list[str] = []
     with closing(in_threads(_values, labels)) as reading:
         for path, found in zip(labels, reading, strict=True):
             if isinstance(found, str):
+                faults.append(found)
                 on_fault(found)
             else:
                 for value in found:
                     first_file_with.setdefault(value, path)
     values = sorted(value for value in first_file_with if value != ignore_class)
+    if not first_file_with and faults:
+        raise InputError(faults[0])  # That there are no classes follows from it.
     if values == [0] and ignore_class in first_file_with:
         raise InputError(
             f"{labels[0].parent} holds labels of 0 and {ignore_class} only, and {ignore_class} means ignored pixels. "

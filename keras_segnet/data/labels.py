@@ -28,6 +28,8 @@ class LabelCoding:
 
     Attributes:
         values: class of each grey value and palette index.
+        otherwise: the same for files that hold a value which `values` lack; empty, the default, if there is no other
+            way to read them. Each file is read in one way or the other.
         colours: class of each RGB colour; empty, the default, where labels are not RGB.
         ignored: the class, of those above, that stands for ignored pixels; None if there is none.
         blemished: names of files in which colours beyond `colours` are ignored pixels instead of faults: for what is
@@ -38,6 +40,7 @@ class LabelCoding:
     colours: Mapping[Colour, int] = field(default_factory=dict)
     ignored: int | None = None
     blemished: frozenset[str] = frozenset()
+    otherwise: Mapping[int, int] = field(default_factory=dict)
 
     def read(self, path: Path) -> np.ndarray:
         """Reads a label file as classes, uint8 `(height, width)`.
@@ -54,11 +57,13 @@ class LabelCoding:
         if self.colours:
             self._refuse_contradicting_palette(path, stored)
         label = self._value_table[stored]
-        if label.min(initial=0) == NO_CLASS:
-            raise InputError(
-                f"{path} holds the label value {stored[label == NO_CLASS].min()}; allowed are {self._allowed_values()}."
-            )
-        return label
+        if label.min(initial=0) != NO_CLASS:
+            return label
+        if self.otherwise and (other := _table(self.otherwise)[stored]).min(initial=0) != NO_CLASS:
+            return other
+        raise InputError(
+            f"{path} holds the label value {stored[label == NO_CLASS].min()}; allowed are {self._allowed_values()}."
+        )
 
     def _of_colours(self, path: Path, stored: np.ndarray) -> np.ndarray:
         if not self.colours:
@@ -97,18 +102,25 @@ class LabelCoding:
 
     def _allowed_values(self) -> str:
         classes = ranges(value for value, label in self.values.items() if label != self.ignored)
+        if self.otherwise:
+            others = ranges(value for value, label in self.otherwise.items() if label != self.ignored)
+            classes = f"{classes} (or, in all of a file, {others})"
         ignored = ranges(value for value, label in self.values.items() if label == self.ignored)
         return f"{classes}, or {ignored} for ignored pixels" if ignored else classes
 
     @cached_property
     def _value_table(self) -> np.ndarray:
-        table = np.full(256, NO_CLASS, np.int16)
-        table[list(self.values)] = list(self.values.values())
-        return table
+        return _table(self.values)
 
     @cached_property
     def _colour_table(self) -> np.ndarray:
         return colour_table(tuple(self.colours.items()))
+
+
+def _table(values: Mapping[int, int]) -> np.ndarray:
+    table = np.full(256, NO_CLASS, np.int16)
+    table[list(values)] = list(values.values())
+    return table
 
 
 @lru_cache(maxsize=4)

@@ -41,7 +41,9 @@ def draw_contact_sheet(datasets: Sequence[SegmentationDataset], path: Path) -> i
         axes.set_title(title, fontsize=7)
     patches = [
         Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="black", linewidth=0.3, label=name)
-        for name, (red, green, blue) in zip((*classes.names, "ignored"), (*classes.colours, (0, 0, 0)), strict=True)
+        for name, (red, green, blue) in zip(
+            (*classes.names, "ignored"), (*classes.colours, classes.ignored_colour), strict=True
+        )
     ]
     figure.legend(handles=patches, loc="outside lower center", ncols=8, fontsize=8, frameon=False)
     with whole_file(path) as partial:

@@ -136,6 +136,76 @@ def test_a_folder_that_is_no_data_set(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "JPEGImages/" in capsys.readouterr().err
 
 
+def test_faults_of_a_kind_are_told_together(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the files are called; and `.` is shown as the folder that it is."""
+    images, labels = folder / "images", folder / "labels"
+    for index in range(8):
+        cv2.imwrite(str(labels / f"street_{index}.png"), np.full((48, 64), 70 + index, np.uint8))
+    for index in range(8, 10):
+        (labels / f"street_{index}.png").rename(labels / f"a label (no. {index}).png")
+    monkeypatch.chdir(folder)
+    assert run(["data", "check", "."]) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert lines[-1] == f"keras-segnet: 12 faults in {folder}."
+    assert sum("holds the label value" in line for line in lines) == 3
+    assert "keras-segnet: and 5 more of this kind (--all prints them)." in lines
+    assert len(lines) == 3 + 1 + 2 + 2 + 1
+    assert f"{folder.name} train: " in captured.out
+    assert run(["data", "check", str(folder), "--all"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 13 and all(any(f"street_{i}.png holds" in line for line in lines) for i in range(8))
+    assert images.is_dir()
+
+
+def test_a_list_of_classes_is_suggested_for_colours(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once it is saved as it stands, nothing is wrong any more."""
+    (folder / "classes.txt").unlink()
+    colours = np.array([(9, 8, 7), (0, 0, 0), (255, 255, 255), (128, 64, 0)], np.uint8)
+    expected = np.zeros(4, int)
+    for path in (folder / "labels").iterdir():
+        label = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) % 4
+        expected += np.bincount(label.ravel(), minlength=4)
+        cv2.imwrite(str(path), colours[label][..., ::-1])
+    assert run(["data", "check", str(folder)]) == 2
+    captured = capsys.readouterr()
+    assert len(captured.err.splitlines()) == 5  # Three of twelve, how many more, the sum.
+    written = captured.out[captured.out.index("name,r,g,b") :].strip()
+    (folder / "classes.csv").write_text(written)
+    order = np.argsort(-expected)
+    assert [line.split(",")[1:4] for line in written.splitlines()[1:]] == colours[order].astype(str).tolist()
+    assert run(["data", "check", str(folder)]) == 0
+    found = open_folder(folder, "all")
+    pixels = sum(np.bincount(found[index].label.ravel(), minlength=4) for index in range(len(found)))
+    assert pixels.tolist() == expected[order].tolist()
+
+
+def test_a_list_of_classes_is_suggested_for_values(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "classes.txt").unlink()
+    for path in (folder / "labels").iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED) % 3 * 40)
+    assert run(["data", "check", str(folder)]) == 2
+    out = capsys.readouterr().out
+    (folder / "classes.csv").write_text(out[out.index("name,value") :].strip())
+    assert run(["data", "check", str(folder)]) == 0
+    assert "name,value" not in capsys.readouterr().out
+
+
+def test_a_rare_class_is_warned_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "classes.txt").write_text("field\nsky\nrare thing")
+    for path in (folder / "labels").iterdir():
+        label = np.tile(np.uint8([[0], [1]]), (24, 64))
+        label[0, 0] = 2
+        cv2.imwrite(str(path), label)
+    assert run(["data", "check", str(folder)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    # 1 of 48 x 64 pixels, where the median class has 1535.
+    assert "rare thing is 0.033 % of the labelled pixels and would weigh 1535 times the median class" in out
+    assert "--balancing-exponent 0.5" in out and "sky is" not in out
+
+
 def test_contact_sheet(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "images" / "street_0.png").write_bytes(b"")
     path = tmp_path / "sheet.png"
@@ -144,7 +214,7 @@ def test_contact_sheet(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     sheet = cv2.imread(str(path))
     assert sheet.shape[1] > 1000
     colours = {tuple(colour) for colour in sheet.reshape(-1, 3)[:, ::-1].tolist()}
-    assert set(CLASSES.colours) <= colours  # The legend's patches.
+    assert set(open_folder(folder, "all", on_fault=lambda _: None).classes.colours) <= colours  # The legend's patches.
     assert [file.name for file in tmp_path.iterdir() if "sheet" in file.name] == ["sheet.png"]
 
 

@@ -1,5 +1,6 @@
 """Label files of one's own: grey, palette and RGB, with the classes that lists beside them name."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -13,10 +14,12 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from keras_segnet import data
+from keras_segnet.data.camvid import CLASSES as CAMVID
 from keras_segnet.data.class_list import read_class_list
 from keras_segnet.data.images import read_image, read_label, refuse_damaged
 from keras_segnet.data.labels import LabelCoding, packed, ranges
 from keras_segnet.errors import InputError
+from keras_segnet.pictures import colourize
 
 SIZE = (6, 9)
 COLOURS = {"road": (128, 64, 128), "tree": (0, 128, 0), "void": (0, 0, 0), "car": (64, 0, 128)}
@@ -117,6 +120,53 @@ def test_a_mask_of_0_and_255(tmp_path: Path) -> None:
     dataset = data.folder(root, "all")
     for index in range(3):
         np.testing.assert_array_equal(dataset.check(index).label, names(index) == "car")
+    # The greys are codes: in pictures the classes and ignored pixels can be told apart.
+    shown = [*dataset.classes.colours, dataset.classes.ignored_colour]
+    assert min(abs(np.subtract(a, b)).max() for a, b in itertools.combinations(shown, 2)) > 60
+    # A mask of 0 and 1 is read by position; one that mixes the two ways is not.
+    Image.fromarray(labels["0"] // 255).save(root / "labels" / "0.png")
+    np.testing.assert_array_equal(dataset.check(0).label, names(0) == "car")
+    labels["1"][:2, :2] = [[0, 1], [255, 0]]
+    Image.fromarray(labels["1"]).save(root / "labels" / "1.png")
+    with pytest.raises(
+        InputError, match=r"1\.png holds the label value 1; allowed are 0, 255 \(or, in all of a file, 0"
+    ):
+        dataset.check(1)
+
+
+@pytest.mark.parametrize(
+    ("csv", "stored", "expected"),
+    [
+        ("a,0,0,0\nb,128,128,128\nc,255,255,255\n", [0, 128, 255], [0, 1, 2]),
+        ("a,0,0,0\nb,128,128,128\nc,255,255,255\n", [2, 1, 0, 255], None),  # 255 is a class, and no position.
+        ("a,0,0,0\nb,128,128,128\nc,254,254,254\n", [2, 1, 0, 255], [2, 1, 0, 255]),
+        ("a,0,0,0\nb,255,255,255\nx,128,128,128,yes\n", [0, 255, 128], [0, 1, 255]),
+        ("a,0,0,0\nb,255,255,255\nx,128,128,128,yes\n", [0, 1, 2], [0, 1, 255]),
+        ("a,255,255,255\nb,0,0,0\n", [255, 0], [0, 1]),
+        ("a,255,255,255\nb,0,0,0\n", [1, 0], None),  # Position 0 is a, grey 0 is b: only greys count.
+        ("a,1,1,1\nb,2,2,2\n", [1, 2], [0, 1]),
+        ("a,1,1,1\nb,2,2,2\n", [0, 1], None),
+        ("a,9,9,9\nb,1,2,3\n", [0, 1], [0, 1]),  # Not all are greys.
+        ("a,9,9,9\nb,1,2,3\n", [9, 1], None),
+    ],
+)
+def test_one_rule_for_grey_labels(tmp_path: Path, csv: str, stored: list[int], expected: list[int] | None) -> None:
+    (tmp_path / "classes.csv").write_text("name,r,g,b,ignored\n" + csv)
+    Image.fromarray(np.array([stored], np.uint8)).save(tmp_path / "x.png")
+    found = read_class_list(tmp_path)
+    assert found is not None
+    if expected is None:
+        with pytest.raises(InputError, match=r"x\.png holds the label value"):
+            found.coding.read(tmp_path / "x.png")
+    else:
+        assert found.coding.read(tmp_path / "x.png").tolist() == [expected]
+
+
+def test_a_black_class_and_ignored_pixels_can_be_told_apart(tmp_path: Path) -> None:
+    classes = data.Classes(("rest", "thing"), ((0, 0, 0), (200, 0, 0)), 255)
+    painted = colourize(np.array([[0, 1, 255]], np.uint8), classes)
+    assert painted[0, 0].tolist() == [0, 0, 0] and painted[0, 2].min() > 100
+    assert colourize(np.array([[255]], np.uint8), CAMVID).tolist() == [[[0, 0, 0]]]
 
 
 def palette_label(path: Path, seed: int, order: list[str]) -> None:

@@ -25,6 +25,9 @@ app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="markdown", help="Check a data set, and count and weigh its classes."
 )
 
+EXAMPLES = 3
+"""Faults of one kind that are printed where there are more."""
+
 DataArgument = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 
 
@@ -34,15 +37,20 @@ def check(
     contact_sheet: Annotated[
         Path | None, typer.Option(help="Write a PNG of some images with their labels over them, and a legend.")
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Print every fault; without it the first three of each kind and their number.")
+    ] = False,
 ) -> None:
     """Read a whole data set once, and say what is in it and all that is wrong with it.
 
-    Shows images, sizes, pixels of each class and the class weights that follow, for each split and overall. Then each
-    fault in a line of its own, with its file; the exit status is 2 if there is one.
+    Shows images, sizes, pixels of each class and the class weights that follow, for each split and overall, and warns
+    of weights that will hurt. Then the faults, each in a line of its own, with its file; the exit status is 2 if there
+    is one. Where labels have colours that no list explains, it prints a classes.csv to begin with.
 
     Example: `keras-segnet data check my_images --contact-sheet my_images.png`
     """
-    from keras_segnet.data import available_splits, open_dataset, survey
+    from keras_segnet.data import advice, available_splits, open_dataset, survey
+    from keras_segnet.data.open import absolute
     from keras_segnet.errors import InputError
 
     if contact_sheet is not None:
@@ -69,11 +77,46 @@ def check(
 
         shown = draw_contact_sheet([datasets[split] for split in surveys], contact_sheet)
         say(f"{contact_sheet} shows {shown} images with their labels.")
-    for fault in faults:
-        complain(" ".join(fault.split()))
+    for split, found in surveys.items():
+        if split == "train":
+            _warn_of_weights(advice.rare_classes(datasets[split].classes, found))
+    for kind in advice.by_kind(faults):
+        shown = len(kind) if every else EXAMPLES
+        for fault in kind[:shown]:
+            complain(" ".join(fault.split()))
+        if len(kind) > shown:
+            complain(f"and {len(kind) - shown:,} more of this kind (--all prints them).")
     if faults:
-        fail(f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in {data}.", 2)
+        _suggest_classes(data)
+        fail(f"{len(faults):,} fault{'s' if len(faults) > 1 else ''} in {absolute(data)}.", 2)
     say("No fault was found.")
+
+
+def _warn_of_weights(rare: Mapping[str, tuple[float, float]]) -> None:
+    for name, (share, weight) in rare.items():
+        say(
+            f"{name} is {100 * share:.2g} % of the labelled pixels and would weigh {weight:.0f} times the median class."
+        )
+    if rare:
+        say(
+            "Weights beyond 10 or so make a network see such classes everywhere. --balancing-exponent 0.5 weighs them "
+            "less; better still are more images of them, or one class with what they resemble."
+        )
+
+
+def _suggest_classes(data: str) -> None:
+    """Prints a list of classes for one's own folder of images and labels, if it has none and needs one."""
+    from keras_segnet.data.advice import suggested_class_list
+    from keras_segnet.data.open import WORDS, kind_and_path
+
+    if data in WORDS:
+        return
+    kind, path = kind_and_path(data)
+    if kind != "folder" or any((path / f"classes.{ending}").is_file() for ending in ("csv", "json", "txt")):
+        return
+    if (suggested := suggested_class_list(path / "labels")) is not None:
+        say(f"The labels hold these, commonest first. With names of yours, this is {path / 'classes.csv'}:")
+        say(suggested)
 
 
 @app.command()
