@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_segnet.evaluation.boundary import BoundaryF1
+from keras_segnet.evaluation.boundary import DEFINITIONS, TOLERANCE, boundary_f1, image_score, mean_score
 
 
 @dataclass(frozen=True)
@@ -221,6 +221,111 @@ def _mean_iou(matrix: Any) -> Any:
 def _mean_where_defined(numerator: Any, denominator: Any) -> Any:
     defined = ops.cast(denominator > 0, "float32")
     return ops.divide_no_nan(ops.sum(ops.divide_no_nan(numerator, denominator)), ops.sum(defined))
+
+
+@keras.saving.register_keras_serializable("keras_segnet")
+class BoundaryF1(keras.metrics.Metric):
+    """Boundary F1, averaged over the classes of an image and then over images.
+
+    It needs whole images, in numpy, so `model.compile(metrics=[...])` takes it with `run_eagerly=True` only;
+    `keras_segnet.evaluate(..., boundary=True)` scores at the labels' own resolution.
+
+    Args:
+        num_classes: number of classes, without the ignored one.
+        ignore_class: label value of pixels without a class, or None. Default None.
+        definition: `"released"` (default, by which the paper's tables were made) or `"csurka"`; see
+            `keras_segnet.evaluation.boundary`, which says what each means.
+        tolerance: part of the image's diagonal. Default 0.0075, the paper's.
+        name: of the metric.
+        dtype: of its result.
+
+    Raises:
+        ValueError: an argument is not one of the above.
+
+    Example:
+
+    >>> boundary = BoundaryF1(num_classes=2)
+    >>> boundary.update_state([[[0, 0, 1], [0, 0, 1], [0, 0, 1]]], [[[0, 1, 1], [0, 1, 1], [0, 1, 1]]])
+    >>> boundary.result()
+    0.0
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        ignore_class: int | None = None,
+        definition: str = "released",
+        tolerance: float = TOLERANCE,
+        name: str | None = "boundary_f1",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        if definition not in DEFINITIONS:
+            raise ValueError(f"definition must be one of {', '.join(DEFINITIONS)}; not {definition!r}.")
+        if not tolerance >= 0:
+            raise ValueError(f"tolerance must be a part of the image's diagonal, at least 0; not {tolerance!r}.")
+        self.num_classes = num_classes
+        self.ignore_class = ignore_class
+        self.definition = definition
+        self.tolerance = tolerance
+        self._direction = "up"
+        self.reset_state()
+
+    def reset_state(self) -> None:
+        self._images: list[float] = []
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds images.
+
+        Args:
+            y_true: integer labels `(batch, height, width)`, with or without a last dimension of 1; or `(height, width)`
+                of one image.
+            y_pred: probabilities or logits `(batch, height, width, num_classes)`, or classes in the shape of the
+                labels.
+            sample_weight: must be None.
+
+        Raises:
+            ValueError: the shapes do not go together, there is a `sample_weight`, or the call is part of a compiled
+                function.
+        """
+        if sample_weight is not None:
+            raise ValueError(f"{self.name} is an average over images and takes no sample_weight.")
+        labels, predictions = self._in_numpy(y_true), self._in_numpy(y_pred)
+        if labels.ndim == 4 and labels.shape[-1] == 1:
+            labels = labels[..., 0]
+        if predictions.ndim == labels.ndim + 1:
+            predictions = predictions.argmax(axis=-1)
+        if labels.shape != predictions.shape or labels.ndim not in (2, 3):
+            raise ValueError(f"labels have shape {labels.shape} and predictions {predictions.shape}; they must agree.")
+        if labels.ndim == 2:
+            labels, predictions = labels[None], predictions[None]
+        for label, prediction in zip(labels, predictions, strict=True):
+            scores = boundary_f1(
+                label, prediction, self.num_classes, self.ignore_class, self.definition, self.tolerance
+            )
+            self._images.append(image_score(scores, self.definition))
+
+    def result(self) -> float:
+        """The mean over all images so far, a fraction of 1; NaN if there is none."""
+        return mean_score(self._images)
+
+    def _in_numpy(self, values: Any) -> np.ndarray:
+        try:
+            return ops.convert_to_numpy(values)
+        except Exception as error:  # Each backend has an error of its own for a tensor without a value.
+            raise ValueError(
+                f"{self.name} needs values and got {values!r}: compile with run_eagerly=True, or score the model after "
+                "training."
+            ) from error
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "ignore_class": self.ignore_class,
+            "definition": self.definition,
+            "tolerance": self.tolerance,
+        }
 
 
 __all__ = [
