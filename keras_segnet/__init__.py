@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         optimizers,
         pictures,
     )
+    from keras_segnet.evaluation.evaluate import evaluate
     from keras_segnet.models import build, build_segnet, build_segnet_basic
     from keras_segnet.training.train import train
 
@@ -38,6 +39,7 @@ __all__ = [
     "build_segnet_basic",
     "callbacks",
     "data",
+    "evaluate",
     "exporting",
     "inference",
     "layers",
@@ -54,6 +56,7 @@ _HOMES = {
     "build": "models",
     "build_segnet": "models",
     "build_segnet_basic": "models",
+    "evaluate": "evaluation.evaluate",
     "train": "training.train",
 }
 """Module of each name that is not a module itself."""

@@ -9,16 +9,21 @@ from keras_segnet.inference.monte_carlo import (
     load_monte_carlo_segmenter,
     predict_with_uncertainty,
 )
-from keras_segnet.inference.segmenters import Segmenter, load_segmenter
+from keras_segnet.inference.open import open_segmenter
+from keras_segnet.inference.segmenters import Prediction, Segmenter, load_segmenter
+from keras_segnet.inference.stream import predict_each
 
 __all__ = [
     "DenseCRFSegmenter",
     "FlipAveraging",
     "MonteCarloSegmenter",
+    "Prediction",
     "Segmenter",
     "UncertainPrediction",
     "dense_crf",
     "load_monte_carlo_segmenter",
     "load_segmenter",
+    "open_segmenter",
+    "predict_each",
     "predict_with_uncertainty",
 ]

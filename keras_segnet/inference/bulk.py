@@ -24,7 +24,8 @@ from keras_segnet.data.images import (
 )
 from keras_segnet.errors import InputError
 from keras_segnet.files import read_lines, same_file_key, whole_file
-from keras_segnet.inference.segmenters import Segmenter
+from keras_segnet.inference.segmenters import Prediction, Segmenter
+from keras_segnet.inference.stream import predict_each
 from keras_segnet.pictures.overlays import overlay
 from keras_segnet.pictures.uncertainty import write_uncertainty
 from keras_segnet.threads import in_threads
@@ -34,6 +35,10 @@ VIDEOS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".m
 
 RESULTS = ("both", "masks", "overlays")
 """What `label_all` can write."""
+
+
+Frame = tuple[int, np.ndarray]
+"""A picture of a video, uint8 RGB `(height, width, 3)`, and its number."""
 
 
 class Input(NamedTuple):
@@ -189,16 +194,17 @@ class _Labeller:
         self.resume = resume
 
     def label_images(self, inputs: Iterable[Input]) -> Iterator[str]:
-        read = in_threads(lambda each: (each.name, read_image(each.path)), inputs, workers=2)
-        labelled = ((name, image, *self.segmenter.probabilities_and_uncertainty(image)) for name, image in read)
-        yield from in_threads(self._write_image, labelled, workers=2)
+        def read(each: Input) -> tuple[np.ndarray, tuple[str, np.ndarray]]:
+            image = read_image(each.path)
+            return image, (each.name, image)
 
-    def _write_image(self, labelled: tuple[str, np.ndarray, np.ndarray, np.ndarray | None]) -> str:
-        name, image, probabilities, uncertainty = labelled
-        label = probabilities.argmax(axis=-1).astype(np.uint8)
+        yield from predict_each(self.segmenter, inputs, read, self._write_image)
+
+    def _write_image(self, content: tuple[str, np.ndarray], prediction: Prediction) -> str:
+        (name, image), label = content, prediction.label
         (self.output / name).parent.mkdir(parents=True, exist_ok=True)
-        if uncertainty is not None:
-            write_uncertainty(uncertainty, self.output / f"{name}_uncertainty")
+        if prediction.uncertainty is not None:
+            write_uncertainty(prediction.uncertainty, self.output / f"{name}_uncertainty")
         if self.masks:
             write_png(self.output / f"{name}_mask.png", label)
         if self.overlays:
@@ -210,26 +216,35 @@ class _Labeller:
         mask_folder = self.output / f"{video.name}_masks"
         (mask_folder if self.masks else picture.parent).mkdir(parents=True, exist_ok=True)
 
-        def label(frame: tuple[int, np.ndarray]) -> tuple[Path, np.ndarray, np.ndarray]:
+        def read(frame: Frame) -> tuple[np.ndarray, Frame]:
+            return frame[1], frame
+
+        def write(frame: Frame, mask: np.ndarray) -> str:
             number, image = frame
             path = mask_folder / f"{number:06d}.png"
-            known = self.resume and self.masks and path.is_file()
-            return path, image, read_label(path) if known else self.segmenter.label(image)
-
-        def write(labelled: tuple[Path, np.ndarray, np.ndarray]) -> str:
-            path, image, mask = labelled
             if self.masks:
                 write_png(path, mask)
             if film is not None:
                 film.append(overlay(image, mask, self.classes))
             return f"{video.name} {path.stem}"
 
+        def write_prediction(frame: Frame, prediction: Prediction) -> str:
+            return write(frame, prediction.label)
+
+        def is_known(frame: Frame) -> bool:
+            return self.resume and self.masks and (mask_folder / f"{frame[0]:06d}.png").is_file()
+
         with contextlib.ExitStack() as stack:
             film = None
             if self.overlays:
                 film = stack.enter_context(_Film(stack.enter_context(whole_file(picture)), _frame_rate(video.path)))
-            # One worker, because a film takes its frames one after the other.
-            yield from in_threads(write, map(label, read_frames(video.path)), workers=1)
+            for known, frames in itertools.groupby(read_frames(video.path), key=is_known):
+                # One worker, because a film takes its frames one after the other.
+                if known:
+                    masks = ((frame, read_label(mask_folder / f"{frame[0]:06d}.png")) for frame in frames)
+                    yield from in_threads(lambda found: write(*found), masks, workers=1)
+                else:
+                    yield from predict_each(self.segmenter, frames, read, write_prediction, workers=1)
 
 
 def read_frames(path: Path) -> Iterator[tuple[int, np.ndarray]]:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from keras_segnet.inference.permutohedral import PermutohedralLattice
-from keras_segnet.inference.segmenters import Segmenter
+from keras_segnet.inference.segmenters import Prediction, Segmenter
 
 SMALLEST_PROBABILITY = 1e-5
 """Below it the network's probabilities count as this, or no neighbour could change a pixel's mind."""
@@ -150,16 +150,17 @@ class DenseCRFSegmenter(Segmenter):
         self.segmenter = segmenter
         self.num_classes = segmenter.num_classes
         self.input_size = segmenter.input_size
+        self.batch_size = segmenter.batch_size
+
+    def run_with_uncertainty(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        return self.segmenter.run_with_uncertainty(images)
 
     def run(self, images: np.ndarray) -> np.ndarray:
         return self.segmenter.run(images)
 
-    def probabilities(self, image: np.ndarray) -> np.ndarray:
-        return self.probabilities_and_uncertainty(image)[0]
-
-    def probabilities_and_uncertainty(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        probabilities, uncertainty = self.segmenter.probabilities_and_uncertainty(image)
-        return dense_crf(probabilities, image), uncertainty
+    def restore(self, image: np.ndarray, probabilities: np.ndarray, uncertainty: np.ndarray | None) -> Prediction:
+        coarse = self.segmenter.restore(image, probabilities, uncertainty)
+        return Prediction(dense_crf(coarse.probabilities, image), coarse.uncertainty)
 
 
 def _update(log_probabilities: np.ndarray, messages: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

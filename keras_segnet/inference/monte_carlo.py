@@ -15,7 +15,8 @@ import keras
 import numpy as np
 
 from keras_segnet.errors import InputError
-from keras_segnet.inference.segmenters import KerasSegmenter, load_keras_model, resize_maps
+from keras_segnet.inference.segmenters import KerasSegmenter, load_keras_model
+from keras_segnet.inference.segmenters.base import are_probabilities, softmax
 from keras_segnet.progress import Progress, silent
 
 SAMPLES = 50
@@ -55,7 +56,7 @@ def predict_with_uncertainty(
     samples.
 
     Args:
-        model: functional or sequential, with dropout layers and softmax at its end, such as
+        model: functional or sequential, with dropout layers, such as
             `build_segnet(dropout=0.5)` makes, trained or loaded from a .keras file.
         images: RGB 0..255 `(batch, height, width, 3)`, uint8 or float, of a size that the model takes.
         samples: forward passes of each image. Default 50, as the paper.
@@ -64,7 +65,7 @@ def predict_with_uncertainty(
         progress: shows how far it is.
 
     Raises:
-        InputError: the model has no dropout layer, so its samples would not vary, or gives no probabilities.
+        InputError: the model has no dropout layer, so its samples would not vary.
         ValueError: an argument is not one of the above.
     """
     images = np.asarray(images)
@@ -154,11 +155,8 @@ class _Sampler:
     def draw(self, images: np.ndarray, copies: int) -> np.ndarray:
         """Samples of the class probabilities of a batch: `(copies, batch, height, width, classes)`."""
         outputs = np.asarray(self._model.predict_on_batch(np.concatenate([images] * copies)), np.float64)
-        if not np.allclose(outputs.sum(axis=-1), 1, atol=1e-2):
-            raise InputError(
-                f"{self._model.name} gives no probabilities, for they do not sum to 1; build it with "
-                "classifier_activation='softmax'."
-            )
+        if not are_probabilities(outputs):
+            outputs = softmax(outputs)
         return outputs.reshape(copies, len(images), *outputs.shape[1:])
 
 
@@ -175,7 +173,8 @@ def _sampler_of(model: keras.Model) -> _Sampler:
 class MonteCarloSegmenter(KerasSegmenter):
     """A Keras model whose probabilities are the mean of samples with dropout on.
 
-    Every image gets the same random streams, so its result does not depend on the images before it.
+    Every image gets the same random streams, so its result does not depend on the images before or beside it; samples
+    of one image fill the batches.
 
     Args:
         model, samples, seed: as in `predict_with_uncertainty`.
@@ -184,6 +183,8 @@ class MonteCarloSegmenter(KerasSegmenter):
         InputError: the model has no dropout layer.
     """
 
+    batch_size = 1
+
     def __init__(self, model: keras.Model, samples: int = SAMPLES, seed: int = 0) -> None:
         super().__init__(model)
         _sampler_of(model)
@@ -191,23 +192,14 @@ class MonteCarloSegmenter(KerasSegmenter):
         self.seed = seed
 
     def run(self, images: np.ndarray) -> np.ndarray:
-        return self._predict(images).probabilities
+        return self.run_with_uncertainty(images)[0]
 
-    def probabilities_and_uncertainty(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of one image, both at its own size.
-
-        Args:
-            image: uint8 RGB `(height, width, 3)`, of any size. It is resized to the network's input.
-
-        Returns:
-            float32 `(height, width, classes)` and float32 `(height, width)`; see `UncertainPrediction`.
-        """
-        prediction = self._predict(self.resize_to_input(image)[None])
-        size = image.shape[:2]
-        return resize_maps(prediction.probabilities[0], size), resize_maps(prediction.uncertainty[0], size)
-
-    def _predict(self, images: np.ndarray) -> UncertainPrediction:
-        return predict_with_uncertainty(self.model, images, self.samples, seed=self.seed)
+    def run_with_uncertainty(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = [predict_with_uncertainty(self.model, image[None], self.samples, seed=self.seed) for image in images]
+        return (
+            np.concatenate([each.probabilities for each in found]),
+            np.concatenate([each.uncertainty for each in found]),
+        )
 
 
 def load_monte_carlo_segmenter(path: str | os.PathLike[str], samples: int = SAMPLES) -> MonteCarloSegmenter:

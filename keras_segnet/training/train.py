@@ -186,7 +186,7 @@ def report(
 ) -> TrainedRun:
     """Scores the run's model on the validation images, and writes report.md and its pictures."""
     segmenter = KerasSegmenter(load_keras_model(run.model_path))
-    matrix = evaluate(segmenter, validation, display)
+    matrix = evaluate(segmenter, validation, display=display).matrix
     settings: dict[str, object] = {name: as_text(value) for name, value in asdict(config).items()}
     write_report(run.folder, f"{config.model} on {training.name}", settings, run.rows(), matrix, segmenter, validation)
     return TrainedRun(run.folder, validation.name, validation.classes, matrix.scores())

@@ -56,7 +56,7 @@ def test_a_network_learns_and_scores_the_same_from_its_file(tmp_path):
     scores = model.evaluate(evaluation_batches(scenes, 4, (24, 32)), verbose=0, return_dict=True)
     assert scores["mean_iou"] == pytest.approx(history["val_mean_iou"][-1], abs=1e-6)
     model.save(tmp_path / "model.keras")
-    scores = evaluate(load_segmenter(tmp_path / "model.keras"), scenes).scores()
+    scores = evaluate(load_segmenter(tmp_path / "model.keras"), scenes).scores
     assert scores.mean_iou > 0.05
 
 

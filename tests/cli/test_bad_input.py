@@ -237,15 +237,6 @@ def test_calibration_on_another_set_of_classes(
     assert not output.exists()
 
 
-def test_options_of_boundary_scores_without_them(
-    trained: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    data, output = trained
-    arguments = ["evaluate", str(output / "model.keras"), "--data", str(data), "--boundary-matching", "one_to_one"]
-    assert run(arguments) == 2
-    assert "are for --boundary" in one_line(capsys)
-
-
 def test_an_unknown_optimizer(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "run"
     assert run(["train", "--data", str(folder), "--optimizer", "sgdd", "--output", str(output)]) == 2

@@ -29,7 +29,7 @@ def test_predict_writes_uncertainty(model: Path, folder: Path, tmp_path: Path) -
     endings = ("mask.png", "overlay.png", "uncertainty.npy", "uncertainty.png")
     assert sorted(path.name for path in output.iterdir()) == [f"street_0_{ending}" for ending in endings]
     picture = read_image(image)
-    probabilities, uncertainty = load_monte_carlo_segmenter(model, 4).probabilities_and_uncertainty(picture)
+    probabilities, uncertainty = load_monte_carlo_segmenter(model, 4).predict(picture)
     written = np.load(output / "street_0_uncertainty.npy")
     assert written.dtype == np.float32 and written.shape == (48, 64) and written.max() > 0
     np.testing.assert_allclose(written, uncertainty, atol=1e-6)
@@ -43,7 +43,7 @@ def test_evaluate_scores_what_it_is_told_to(options: list[str], model: Path, fol
     scores = tmp_path / "scores.json"
     assert run(["evaluate", str(model), "--data", str(folder), "--json", str(scores), *options]) == 0
     segmenter = load_monte_carlo_segmenter(model, 3) if "--samples" in options else load_segmenter(model)
-    expected = evaluate(DenseCRFSegmenter(segmenter), open_folder(folder, "test")).scores()
+    expected = evaluate(DenseCRFSegmenter(segmenter), open_folder(folder, "test")).scores
     assert json.loads(scores.read_text())["global_accuracy"] == pytest.approx(expected.global_accuracy, abs=1e-4)
 
 

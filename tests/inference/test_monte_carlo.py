@@ -141,9 +141,14 @@ def test_models_that_cannot_be_sampled() -> None:
     plain = keras_segnet.build_segnet_basic(3, (4, 5, 3), width=0.05)
     with pytest.raises(InputError, match="segnet_basic has no dropout layer, so its predictions would not vary"):
         predict_with_uncertainty(plain, IMAGES, 3)
+
+
+def test_logits_become_probabilities_before_they_are_averaged() -> None:
     logits = keras_segnet.build_segnet_basic(3, (4, 5, 3), width=0.05, dropout=0.5, classifier_activation=None)
-    with pytest.raises(InputError, match="do not sum to 1"):
-        predict_with_uncertainty(logits, IMAGES, 3)
+    softmax = keras.Model(logits.inputs, keras.layers.Softmax()(logits.outputs[0]))
+    found, expected = (predict_with_uncertainty(model, IMAGES, 3) for model in (logits, softmax))
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+    np.testing.assert_allclose(found.uncertainty, expected.uncertainty, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +171,7 @@ def test_bad_arguments(options: dict[str, object], message: str) -> None:
 def test_a_segmenter_gives_each_image_the_same_whatever_came_before(segnet: keras.Model, tmp_path: Path) -> None:
     first, second = np.random.default_rng(0).integers(0, 256, (2, 31, 50, 3), np.uint8)
     segmenter = MonteCarloSegmenter(segnet, samples=3)
-    probabilities, uncertainty = segmenter.probabilities_and_uncertainty(first)
+    probabilities, uncertainty = segmenter.predict(first)
     assert probabilities.shape == (31, 50, 3) and uncertainty.shape == (31, 50) and uncertainty.max() > 1e-4
     segmenter.probabilities(second)
     np.testing.assert_array_equal(segmenter.probabilities(first), probabilities)

@@ -33,8 +33,7 @@ def demo(
     Example: `keras-segnet demo --output runs/demo`
     """
     from keras_segnet.data import open_dataset, street_scenes, write_folder
-    from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
-    from keras_segnet.evaluation.evaluate import table_rows
+    from keras_segnet.evaluation.evaluate import evaluate
     from keras_segnet.evaluation.report import write_overlays
     from keras_segnet.exporting import ParityError
     from keras_segnet.inference import load_segmenter
@@ -69,8 +68,8 @@ def demo(
         show_reports([export_model(model, format, path, test, 20, options) for format, path, options in exports])
     except ParityError as error:
         fail(str(error), 1)
-    scores = evaluate_segmenter(load_segmenter(folder / "segnet.tflite"), test, screen.progress).scores()
-    console.print(screen.scores_table(f"segnet.tflite on {test.name}", table_rows(scores, test.classes)))
+    found = evaluate(folder / "segnet.tflite", test, display=screen.Screen())
+    console.print(screen.scores_table(f"segnet.tflite on {test.name}", found.rows()))
     write_overlays(folder / "segnet_edge", load_segmenter("segnet_edge"), street_scenes("test", 8, PHOTOGRAPH_SIZE))
     say(
         f"What segnet_edge, trained on the photographs of CamVid, makes of drawn streets: {folder / 'segnet_edge'}. It "

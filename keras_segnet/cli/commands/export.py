@@ -141,7 +141,7 @@ def export_model(
         Format.tflite: exporting.to_tflite,
         Format.onnx: exporting.to_onnx,
     }[format]
-    return to_format(model, output, images=pictures_of(dataset, images), progress=screen.progress, **options)
+    return to_format(model, output, images=pictures_of(dataset, images), display=screen.Screen(), **options)
 
 
 def compare_precisions(
@@ -153,7 +153,7 @@ def compare_precisions(
     """
     import tempfile
 
-    from keras_segnet.evaluation.evaluate import evaluate as evaluate_segmenter
+    from keras_segnet.evaluation.evaluate import evaluate
     from keras_segnet.exporting import ParityError
     from keras_segnet.inference import load_segmenter
     from keras_segnet.inference.segmenters import KerasSegmenter
@@ -170,8 +170,7 @@ def compare_precisions(
                 say(f"Left out of the comparison: {error}")
         segmenters["int8"] = load_segmenter(exported)
         scores = {
-            name: evaluate_segmenter(segmenter, dataset, screen.progress).scores()
-            for name, segmenter in segmenters.items()
+            name: evaluate(segmenter, dataset, display=screen.Screen()).scores for name, segmenter in segmenters.items()
         }
     console.print(screen.precisions_table(f"Precisions on {dataset.name}", scores))
 

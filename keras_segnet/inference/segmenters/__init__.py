@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from keras_segnet.errors import InputError
-from keras_segnet.inference.segmenters.base import Segmenter, resize_maps
+from keras_segnet.inference.segmenters.base import Prediction, Segmenter, resize_maps
 from keras_segnet.inference.segmenters.contents import CONTENTS, read_contents
 from keras_segnet.inference.segmenters.keras import KerasSegmenter, is_trained_network, load_keras_model
 from keras_segnet.inference.segmenters.onnx import OnnxSegmenter, import_for_onnx
@@ -47,6 +47,7 @@ __all__ = [
     "EXPECTED",
     "KerasSegmenter",
     "OnnxSegmenter",
+    "Prediction",
     "SavedModelSegmenter",
     "Segmenter",
     "TFLiteSegmenter",

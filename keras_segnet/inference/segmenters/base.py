@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
 from keras_segnet.data.images import resize_image
 
 
+class Prediction(NamedTuple):
+    """What a network says of one image, at the image's own size.
+
+    Attributes:
+        probabilities: float32 `(height, width, classes)`.
+        uncertainty: float32 `(height, width)`, of a segmenter that can tell; else None.
+    """
+
+    probabilities: np.ndarray
+    uncertainty: np.ndarray | None
+
+    @property
+    def label(self) -> np.ndarray:
+        """The most probable class of each pixel, uint8 `(height, width)`."""
+        return self.probabilities.argmax(axis=-1).astype(np.uint8)
+
+
 class Segmenter:
     """A network that accepts images of any size and gives class probabilities at their own resolution.
 
-    An image goes through these steps; each calls the one before it, and each can be called by itself:
+    An image goes through these steps; each can be called by itself, and those from `run` on call those before them:
 
         resize_to_input(image)   the image at the network's input size
         to_input(images)         a batch as the bare network takes it: float32, or quantised
         infer(batch)             the bare network: what its head gives
         run(images)              class probabilities of a batch, at the network's size
-        probabilities(image)     class probabilities of one image of any size, at its own size
-        label(image)             the most probable class of each of its pixels
+        restore(image, ...)      the same of one image, at its own size
+        predict(image)           all of that for one image; `probabilities` and `label` are its parts
+
+    `keras_segnet.inference.predict_each` takes many images that way, in batches.
 
     A new kind of file needs `infer`, and `to_input` where it does not take float32.
 
     Attributes:
         num_classes: number of classes.
         input_size: height and width at which the network works, or None where it takes images as they are.
-        head: what the bare network gives: "probabilities", "logits" or "class_map". Logits become probabilities here,
-            and a class map becomes probabilities of 0 and 1.
+        head: what the bare network gives: "probabilities", "logits" or "class_map"; None until the first batch shows
+            it, where a file does not say. Logits become probabilities here, and a class map becomes probabilities of 0
+            and 1.
+        batch_size: images that `predict_each` gives to the network at once.
         precision: "float32", "float16" or "int8", or None where a file does not say.
     """
 
     num_classes: int
     input_size: tuple[int, int] | None
-    head: str = "probabilities"
+    head: str | None = None
     precision: str | None = None
+    batch_size: int = 1
 
     def resize_to_input(self, image: np.ndarray) -> np.ndarray:
         """The image `(height, width, 3)` at the network's input size."""
@@ -61,28 +85,37 @@ class Segmenter:
             float32 `(batch, height, width, classes)`.
         """
         output = self.infer(self.to_input(images))
+        if self.head is None:
+            self.head = "probabilities" if are_probabilities(output) else "logits"
         if self.head == "class_map":
             return np.eye(self.num_classes, dtype=np.float32)[output]
-        return output if self.head == "probabilities" else _softmax(output)
+        return output if self.head == "probabilities" else softmax(output)
+
+    def run_with_uncertainty(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The same, and float32 `(batch, height, width)`, how uncertain they are, from a segmenter that can tell."""
+        return self.run(images), None
+
+    def restore(self, image: np.ndarray, probabilities: np.ndarray, uncertainty: np.ndarray | None) -> Prediction:
+        """What the network gave for one image, resized bilinearly to the image's own size."""
+        size = image.shape[:2]
+        maps = None if uncertainty is None else resize_maps(uncertainty, size)
+        return Prediction(resize_maps(probabilities, size), maps)
+
+    def predict(self, image: np.ndarray) -> Prediction:
+        """The prediction for one image, uint8 RGB `(height, width, 3)`, of any size, at that size.
+
+        It is resized to the network's input, and what the network gives is resized back.
+        """
+        probabilities, uncertainty = self.run_with_uncertainty(self.resize_to_input(image)[None])
+        return self.restore(image, probabilities[0], None if uncertainty is None else uncertainty[0])
 
     def probabilities(self, image: np.ndarray) -> np.ndarray:
-        """Class probabilities of one image.
-
-        Args:
-            image: uint8 RGB `(height, width, 3)`, of any size. It is resized to the network's input.
-
-        Returns:
-            float32 `(height, width, classes)`; the network's output, resized back bilinearly.
-        """
-        return resize_maps(self.run(self.resize_to_input(image)[None])[0], image.shape[:2])
-
-    def probabilities_and_uncertainty(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """The same, and float32 `(height, width)`, how uncertain they are, from a segmenter that can tell."""
-        return self.probabilities(image), None
+        """Class probabilities of one image, float32 `(height, width, classes)`; see `predict`."""
+        return self.predict(image).probabilities
 
     def label(self, image: np.ndarray) -> np.ndarray:
-        """The most probable class of each pixel of one image, uint8 `(height, width)`."""
-        return self.probabilities(image).argmax(axis=-1).astype(np.uint8)
+        """The most probable class of each pixel of one image, uint8 `(height, width)`; see `predict`."""
+        return self.predict(image).label
 
 
 def resize_maps(maps: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
@@ -92,6 +125,14 @@ def resize_maps(maps: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     return cv2.resize(maps, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def are_probabilities(output: np.ndarray) -> bool:
+    """Whether a network's output `(..., classes)` is a distribution everywhere, but for rounding (int8 has 256 steps).
+
+    Logits are not: they would all have to be positive and to sum to 1.
+    """
+    return bool(output.min() >= 0 and np.abs(output.sum(axis=-1) - 1).max() < 0.1)

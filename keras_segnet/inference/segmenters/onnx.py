@@ -35,7 +35,7 @@ class OnnxSegmenter(Segmenter):
             batch, height, width, channels = taken.shape
             if channels != 3:
                 raise ValueError(f"its input has shape {taken.shape}, not (batch, height, width, 3).")
-            self.head = contents.get("head", "probabilities")
+            self.head = contents.get("head")
             self.precision = contents.get("precision")
             self.num_classes = int(contents["classes"]) if self.head == "class_map" else given.shape[3]
         self._path, self._input, self._takes_one = path, taken.name, batch == 1

@@ -36,7 +36,7 @@ class TFLiteSegmenter(Segmenter):
             taken, shape = ([int(n) for n in tensor["shape"]] for tensor in (self._input, self._output))
             if len(taken) != 4 or taken[3] != 3 or taken[0] != 1:
                 raise ValueError(f"it takes {taken}, not (1, height, width, 3)")
-            self.head = contents.get("head", "probabilities")
+            self.head = contents.get("head")
             if len(shape) != (3 if self.head == "class_map" else 4) or shape[:3] != taken[:3]:
                 raise ValueError(f"it takes {taken} and gives {shape}, not a score for each class of each pixel")
             self.precision = contents.get("precision")
