@@ -33,7 +33,7 @@ def demo(
     Example: `keras-segnet demo --output runs/demo`
     """
     from keras_segnet.data import open_dataset, street_scenes, write_folder
-    from keras_segnet.evaluation.evaluate import evaluate
+    from keras_segnet.evaluation.evaluate import evaluate, table_rows
     from keras_segnet.evaluation.report import write_overlays
     from keras_segnet.exporting import ParityError
     from keras_segnet.inference import load_segmenter

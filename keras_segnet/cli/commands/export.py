@@ -141,7 +141,7 @@ def export_model(
         Format.tflite: exporting.to_tflite,
         Format.onnx: exporting.to_onnx,
     }[format]
-    return to_format(model, output, images=pictures_of(dataset, images), display=screen.Screen(), **options)
+    return to_format(model, output, images=pictures_of(dataset, images), progress=screen.progress, **options)
 
 
 def compare_precisions(
