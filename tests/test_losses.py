@@ -4,7 +4,10 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from logits_oracle import WEIGHTS, draw_logits, expected_gradient, gradient_in_fit
 
+import keras_segnet
+from keras_segnet.layers import Softmax
 from keras_segnet.losses import WeightedCrossentropy
 
 NORMALIZATIONS = ("valid_pixels", "weights", "sum")
@@ -116,6 +119,53 @@ def test_an_impossible_prediction_has_a_finite_loss():
     assert 10 < value < 100
 
 
+LAST_LAYERS = {
+    "ours": lambda: Softmax(dtype="float32"),
+    "Keras's activation": lambda: keras.layers.Activation("softmax", dtype="float32"),
+    "logits": lambda: keras.layers.Activation("linear", dtype="float32"),
+}
+
+
+@pytest.mark.parametrize("largest", [5, 50, 500])
+@pytest.mark.parametrize("last", LAST_LAYERS)
+@pytest.mark.parametrize("way", ["plain", "XLA", "eager", "saved"])
+def test_its_gradient_is_that_of_logits_however_sure_the_network_is(way, last, largest, tmp_path):
+    logits = draw_logits(largest)
+    loss = WeightedCrossentropy(3, WEIGHTS, 255, from_logits=last == "logits", normalization="sum")
+    options = {"jit_compile": way == "XLA", "run_eagerly": way == "eager"}
+    path = tmp_path / "model.keras" if way == "saved" else None
+    found = gradient_in_fit(logits, LAST_LAYERS[last](), loss, path, **options)
+    np.testing.assert_allclose(found, expected_gradient(logits), rtol=1e-4, atol=1e-4)
+
+
+def test_its_gradient_is_that_of_logits_in_mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        logits = draw_logits(500)
+        loss = WeightedCrossentropy(3, WEIGHTS, 255, normalization="sum")
+        found = gradient_in_fit(logits, Softmax(dtype="float32"), loss)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    np.testing.assert_allclose(found, expected_gradient(logits), rtol=0.03, atol=1e-2)
+
+
+def test_a_network_learns_from_pixels_that_it_is_most_wrong_about():
+    """The first step of a network whose scores are a thousand apart, against automatic differentiation of logits."""
+    steps = []
+    for activation in ("softmax", None):
+        keras.utils.set_random_seed(2)
+        model = keras_segnet.build_segnet_basic(3, (8, 8, 3), width=0.05, classifier_activation=activation)
+        kernel = model.get_layer("conv_classifier").kernel
+        kernel.assign(1000 * kernel)
+        model.compile(keras.optimizers.SGD(1.0), WeightedCrossentropy(3, from_logits=activation is None))
+        before = keras.ops.convert_to_numpy(kernel)
+        labels = np.random.default_rng(3).integers(0, 3, (2, 8, 8))
+        model.fit(np.random.default_rng(4).uniform(0, 255, (2, 8, 8, 3)), labels, verbose=0)
+        steps.append(keras.ops.convert_to_numpy(kernel) - before)
+    assert np.abs(steps[0]).max() > 1e-3
+    np.testing.assert_allclose(*steps, rtol=1e-2, atol=1e-3)
+
+
 @every_normalization
 @pytest.mark.parametrize("from_logits", [True, False])
 def test_its_gradient_is_the_finite_difference(normalization, from_logits):
@@ -156,9 +206,23 @@ def test_class_weights_can_be_replaced_even_in_a_compiled_function():
         np.testing.assert_allclose(compiled(labels, logits), expected, rtol=1e-5)
 
 
+def test_class_weights_may_be_a_dict_in_which_classes_are_missing():
+    loss = WeightedCrossentropy(4, {0: 2.0, 3: 0.5})
+    assert loss.class_weights.numpy().tolist() == [2, 1, 1, 0.5]
+    loss.set_class_weights({})
+    assert loss.class_weights.numpy().tolist() == [1, 1, 1, 1]
+    again = keras.losses.deserialize(keras.losses.serialize(WeightedCrossentropy(4, {0: 2.0, 3: 0.5})))
+    assert again.class_weights.numpy().tolist() == [2, 1, 1, 0.5]
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
+        ({3: 1.0}, "class_weights has a key 3; classes are 0 to 2"),
+        ({-1: 1.0}, "class_weights has a key -1; classes are 0 to 2"),
+        ({"road": 1.0}, "class_weights has a key 'road'; classes are 0 to 2"),
+        ({True: 1.0}, "class_weights has a key True"),
+        ({1: -1.0}, "finite and not negative"),
         ([1, 2], "class_weights must be 3 numbers"),
         ([1, 2, 3, 4], "class_weights must be 3 numbers"),
         ([[1, 2, 3]], "class_weights must be 3 numbers"),
@@ -197,6 +261,34 @@ def classifier(classes=3):
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.Input((None, None, 2)), keras.layers.Conv2D(classes, 1, activation="softmax")])
     return model
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 1), (2, 1, 1), (2, 3, 4), (2, 3, 4, 1)])
+def test_sample_weights_of_images_and_of_pixels(shape):
+    labels, logits = draw_batch(11, 3, 255)
+    weight = np.random.default_rng(12).uniform(size=shape).astype("float32")
+    per_pixel = weight.reshape(shape + (1,) * (3 - len(shape))) if len(shape) < 4 else weight[..., 0]
+    actual = WeightedCrossentropy(3, None, 255, True)(labels, logits, sample_weight=weight)
+    expected = oracle(labels, softmax(logits), np.ones(3), 255, "valid_pixels", per_pixel)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4)
+
+
+def test_class_weight_of_fit_is_refused_with_what_to_use():
+    labels, x = draw_batch(6, 2, None)
+    model = classifier()
+    model.compile("sgd", WeightedCrossentropy(3))
+    with pytest.raises(ValueError, match=r"use WeightedCrossentropy\(\.\.\., class_weights=\{\.\.\.\}\)"):
+        model.fit(tf.data.Dataset.from_tensors((x, labels)), class_weight={0: 1.0, 1: 5.0}, verbose=0)
+
+
+@every_normalization
+@given(seed=st.integers(0, 2**16), classes=st.integers(2, 6), ignored=st.sampled_from([None, 255]))
+@settings(max_examples=15)
+def test_one_hot_labels_are_the_same_and_pixels_of_zeros_are_ignored(normalization, seed, classes, ignored):
+    labels, logits = draw_batch(seed, classes, ignored)
+    one_hot = np.eye(256)[labels][..., :classes]
+    dense = WeightedCrossentropy(classes, np.arange(1, classes + 1), ignored, True, normalization)
+    np.testing.assert_allclose(dense(one_hot, logits), dense(labels, logits), rtol=1e-6)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

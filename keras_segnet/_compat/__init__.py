@@ -66,6 +66,14 @@ def calls(model: Any) -> Iterator[Any]:
         yield from by_depth[depth]
 
 
+def logits_beside(probabilities: Any) -> Any:
+    """The logits that Keras's softmax keeps beside what it returns, for cross-entropy; None where it keeps none.
+
+    Under TensorFlow and PyTorch it does, for Keras's own cross-entropies. A tensor of JAX takes no attribute.
+    """
+    return getattr(probabilities, "_keras_logits", None)
+
+
 def maker(tensor: Any) -> Any:
     """The operation, mostly a layer, that a symbolic tensor of Keras comes from."""
     return part(tensor, "_keras_history", "keras").operation

@@ -14,6 +14,7 @@ from keras_segnet.layers import (
     CropLike,
     LocalContrastNormalization,
     LocalResponseNormalization,
+    Softmax,
 )
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -159,7 +160,9 @@ def scores(x: Any, num_classes: int, name: str, kernel_size: int = 1) -> Any:
 
 def probabilities(x: Any, activation: str | None) -> Any:
     """The activation of the classes' maps in float32, the layer `prob` that ends every network."""
-    return layers.Activation(activation or "linear", dtype="float32", name="prob")(x)
+    if activation == "softmax":
+        return Softmax(dtype="float32", name="prob")(x)
+    return layers.Activation("linear", dtype="float32", name="prob")(x)
 
 
 def scaled(channels: int, width: float) -> int:
