@@ -101,8 +101,8 @@ class WeightedCrossentropy(keras.losses.Loss):
                 sample_weight = ops.reshape(sample_weight, (-1, 1, 1))
             elif len(shape) == 2:
                 raise ValueError(
-                    f"sample_weight must be (batch,) or (batch, height, width), not {shape}. If it comes of class_weight"
-                    " in model.fit, which knows no labels of pixels: use WeightedCrossentropy(..., class_weights={...})."
+                    f"sample_weight must be (batch,) or (batch, height, width), not {shape}. If it is class_weight "
+                    "of model.fit, which knows no pixels: use WeightedCrossentropy(..., class_weights={...})."
                 )
         return super().__call__(y_true, y_pred, sample_weight)
 
