@@ -6,7 +6,7 @@ from keras_segnet.data.dataset import Classes, Example, FileDataset, Segmentatio
 from keras_segnet.data.drawn import street_scenes
 from keras_segnet.data.folder import folder, write_folder
 from keras_segnet.data.open import available_splits, open_dataset
-from keras_segnet.data.pipeline import Augmentation, evaluation_batches, training_batches
+from keras_segnet.data.pipeline import Augmentation, evaluation_batches, steps_per_epoch, training_batches
 from keras_segnet.data.statistics import (
     BALANCING,
     ClassStatistics,
@@ -35,6 +35,7 @@ __all__ = [
     "folder",
     "median_frequency_weights",
     "open_dataset",
+    "steps_per_epoch",
     "street_scenes",
     "sun_rgbd",
     "survey",
