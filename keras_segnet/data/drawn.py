@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from keras_segnet.data.camvid import CLASSES, SPLITS
+from keras_segnet.data.camvid import CLASSES
 from keras_segnet.data.dataset import Example, SegmentationDataset
+from keras_segnet.data.splits import SPLITS, refuse_other_split
 from keras_segnet.errors import InputError
 from keras_segnet.streets import draw_street_scene
 
@@ -44,8 +45,7 @@ def street_scenes(
     Raises:
         InputError: the split is not one of these, or a number is out of range.
     """
-    if split not in SPLITS:
-        raise InputError(f"split must be one of {', '.join(SPLITS)}; not {split!r}.")
+    refuse_other_split(split)
     count = COUNTS[split] if count is None else count
     if not 1 <= count <= SCENES_A_SPLIT:
         raise InputError(f"count must be 1 to {SCENES_A_SPLIT}, not {count}.")

@@ -15,11 +15,12 @@ from keras_segnet.data.class_list import ClassList, read_class_list
 from keras_segnet.data.dataset import Classes, FileDataset, SegmentationDataset
 from keras_segnet.data.files import OnFault, find_images, read_names, refuse, without_extension
 from keras_segnet.data.images import read_label, refuse_damaged, write_png
+from keras_segnet.data.splits import FRACTIONS, SPLITS, deal_out, refuse_other_split
 from keras_segnet.errors import InputError
 from keras_segnet.files import read_lines, unique_file_names, write_text
 from keras_segnet.threads import in_threads
 
-SPLITS = ("train", "val", "test", "all")
+SPLITS_AND_ALL = (*SPLITS, "all")
 USUAL_IGNORED = 255
 
 
@@ -30,7 +31,7 @@ def folder(
     num_classes: int | None = None,
     class_names: Sequence[str] | None = None,
     ignore_class: int | None = USUAL_IGNORED,
-    fractions: tuple[float, float] = (0.15, 0.15),
+    fractions: tuple[float, float] = FRACTIONS,
     seed: int = 0,
     on_fault: OnFault = refuse,
 ) -> FileDataset:
@@ -64,8 +65,7 @@ def folder(
         InputError: a folder, a label or a listed image is missing; the split is empty or not one of these; the list
             of classes is faulty; or the number of classes cannot be told.
     """
-    if split not in SPLITS:
-        raise InputError(f"split must be one of {', '.join(SPLITS)}; not {split!r}.")
+    refuse_other_split(split, SPLITS_AND_ALL)
     root = Path(path)
     for name in ("images", "labels"):
         if not (root / name).is_dir():
@@ -75,7 +75,9 @@ def folder(
     if split != "all" and any((root / f"{name}.txt").is_file() for name in SPLITS):
         names = _listed(root, split, images, labels, on_fault)
     else:
-        parts = {"all": sorted(images)} if split == "all" else _deal_out(root, sorted(images), fractions, seed)
+        parts = (
+            {"all": sorted(images)} if split == "all" else deal_out(sorted(images), fractions, seed, root / "images")
+        )
         for name in sorted(images.keys() - labels.keys()):
             on_fault(f"{images[name]} has no label; one named {name}.png is expected in {root / 'labels'}.")
         for name in sorted(labels.keys() - images.keys()):
@@ -150,26 +152,6 @@ def _name_in(line: str, images: Mapping[str, Path]) -> str | None:
     parts = without_extension(line).split("/")
     names = ("/".join(parts[start:]) for start in range(len(parts)))
     return next((name for name in names if name in images), None)
-
-
-def _deal_out(root: Path, names: list[str], fractions: tuple[float, float], seed: int) -> dict[str, list[str]]:
-    """The names of each split, at random."""
-    if not (min(fractions) >= 0 and sum(fractions) < 1):
-        raise InputError(
-            f"fractions must be shares of validation and test images that leave some over; not {fractions}."
-        )
-    validation, test = (max(1, round(fraction * len(names))) for fraction in fractions)
-    if validation + test >= len(names):
-        raise InputError(
-            f"{root / 'images'} holds {len(names)} image(s), too few to deal out to training, "
-            "validation and test; three are needed, or lists train.txt, val.txt and test.txt."
-        )
-    order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
-    return {
-        "val": sorted(order[:validation]),
-        "test": sorted(order[validation : validation + test]),
-        "train": sorted(order[validation + test :]),
-    }
 
 
 def _classes(

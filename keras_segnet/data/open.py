@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_segnet.data.camvid import SPLITS, camvid, has_lists, is_original
+from keras_segnet.data.camvid import camvid, has_lists, is_original
 from keras_segnet.data.cityscapes import cityscapes
 from keras_segnet.data.dataset import FileDataset, SegmentationDataset
 from keras_segnet.data.drawn import street_scenes
 from keras_segnet.data.files import OnFault, refuse
 from keras_segnet.data.folder import folder
+from keras_segnet.data.splits import SPLITS
 from keras_segnet.data.sun_rgbd import IMAGES as SUN_RGBD_IMAGES
 from keras_segnet.data.sun_rgbd import sun_rgbd
 from keras_segnet.data.voc2012 import find_root as find_voc2012

@@ -22,6 +22,7 @@ from keras_segnet.colours import distinct_colours
 from keras_segnet.data.dataset import Classes, FileDataset
 from keras_segnet.data.files import OnFault, find_images, refuse
 from keras_segnet.data.labels import LabelCoding
+from keras_segnet.data.splits import refuse_other_split
 from keras_segnet.errors import InputError
 
 SPLITS = ("train", "val", "test", "trainval")
@@ -78,8 +79,7 @@ def sun_rgbd(
     Raises:
         InputError: an argument is not one of these, a folder is missing, or an image has no label.
     """
-    if split not in SPLITS:
-        raise InputError(f"split must be one of {', '.join(SPLITS)}; not {split!r}.")
+    refuse_other_split(split, SPLITS)
     if num_classes not in CLASSES:
         raise InputError(f"num_classes must be 37 or 13 for SUN RGB-D, not {num_classes}.")
     if not 0 < validation < 1:

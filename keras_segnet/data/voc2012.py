@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keras_segnet.data.dataset import Classes, FileDataset
 from keras_segnet.data.files import OnFault, read_names, refuse
+from keras_segnet.data.splits import refuse_other_split
 from keras_segnet.errors import InputError
 
 SPLITS = ("train", "val", "trainval")
@@ -48,10 +49,7 @@ def voc2012(path: str | os.PathLike[str], split: str = "train", *, on_fault: OnF
     Raises:
         InputError: the split is not one of these, it is no folder of VOC 2012, or a listed file is missing.
     """
-    if split not in SPLITS:
-        raise InputError(
-            f"split must be one of {', '.join(SPLITS)}; not {split!r} (labels of VOC's test images are not published)."
-        )
+    refuse_other_split(split, SPLITS, "labels of VOC's test images are not published")
     root = find_root(Path(path))
     if root is None:
         raise InputError(f"{path} is not a folder of VOC 2012; it should hold JPEGImages/ and SegmentationClass/.")
