@@ -23,7 +23,11 @@ def contenders_for(backend: str, precision: str) -> list[Contender]:
             ("no indices, XLA", "none", True),
             ("Keras, scatter_nd", "scatter_nd", False),
         ]
-        torch = [("PyTorch, NCHW", "nchw", False), ("PyTorch, channels_last", "channels_last", False)]
+        torch = [
+            ("PyTorch, NCHW", "nchw", False),
+            ("PyTorch, channels_last", "channels_last", False),
+            ("PyTorch, channels_last, compiled", "channels_last", True),
+        ]
     else:
         environment = f".venv-{backend}"
         keras = [("ours", "ours", "auto"), ("no indices", "none", "auto")]

@@ -36,6 +36,17 @@ def test_a_kernel_moves_along_its_orthogonalised_momentum(shape):
     np.testing.assert_allclose(kernel.numpy(), expected, atol=2e-6)
 
 
+@pytest.mark.parametrize("shape", [(3, 3, 16, 32), (1, 1, 8, 40), (1, 1, 24, 24)])
+@pytest.mark.parametrize("decades", [2, 5, 9])
+def test_weak_directions_are_strengthened_as_strong_ones_are(shape, decades):
+    random = np.random.default_rng(0)
+    left, _, right = np.linalg.svd(random.normal(size=(np.prod(shape[:3]), shape[-1])), full_matrices=False)
+    matrix = left * 10.0 ** -np.linspace(0, decades, len(right)) @ right
+    x = keras.ops.convert_to_tensor(matrix.reshape(shape).astype("float32"))
+    found = keras.ops.convert_to_numpy(ConvolutionMuon().zeropower_via_newtonschulz5(x, 5)).reshape(matrix.shape)
+    assert np.linalg.norm(found - orthogonalised(matrix), 2) < 2e-3
+
+
 @pytest.mark.parametrize("shape", [(3, 3, 8, 8), (3, 3, 16, 5)])
 def test_all_directions_of_a_step_are_about_equally_long(shape):
     kernel = variable(shape)

@@ -129,9 +129,10 @@ class RunConfig:
         "Take batch normalisation's statistics from a pass over the training set before each validation.",
     )
     precision: str = setting(
-        "float32",
-        "Compute in float32 or mixed_bfloat16, which some devices compute faster; the model is saved in float32.",
-        choices=("float32", "mixed_bfloat16"),
+        "auto",
+        "Compute in mixed_bfloat16 or float32; auto is mixed_bfloat16 on devices with matrix units for it (GPUs from "
+        "Ampere on, CPUs with AMX) and float32 elsewhere. The model is saved in float32.",
+        choices=("auto", "mixed_bfloat16", "float32"),
     )
 
     def __post_init__(self) -> None:

@@ -27,7 +27,7 @@ def build_for_training(config: RunConfig, classes: Classes, steps: int) -> keras
     """The compiled network of a run.
 
     Args:
-        config: of the run.
+        config: of the run, with a precision other than "auto".
         classes: of its data.
         steps: an epoch.
 

@@ -64,8 +64,7 @@ def modern(model: str, weights: str | None = None) -> dict[str, Any]:
     """What one would do today: the defaults, and the averages of the weights instead of the last ones.
 
     The defaults are Muon with a warm-up and a cosine, augmentation and balanced classes. Averages need statistics of
-    batch normalisation of their own. `precision="mixed_bfloat16"` makes it faster on a device with matrix units, and
-    averaging over each image and its mirror image scores a little better.
+    batch normalisation of their own. Averaging over each image and its mirror image scores a little better.
     """
     return {"ema_momentum": 0.99, "recalibrate": True}
 

@@ -95,6 +95,7 @@ class Run:
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
         }
+        values.setdefault("precision", "float32")  # Older runs had no other.
         try:
             return RunConfig(**values)
         except InputError as error:
@@ -104,7 +105,8 @@ class Run:
         """Raises an InputError if a setting is given that differs from the run's."""
         config = self.config()
         for name, value in given.items():
-            if value != getattr(config, name):
+            # What auto meant when the run began is in config.json.
+            if value not in (getattr(config, name), "auto"):
                 raise InputError(
                     f"`{name}` {as_text(value)} differs from the run in {self.folder}, which has "
                     f"{as_text(getattr(config, name))}; leave it out to continue, or choose another `output`."

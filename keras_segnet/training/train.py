@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from keras_segnet.progress import Display, Printed
 from keras_segnet.training.configuration import RunConfig, as_text, describe_settings, parameters, with_settings
 from keras_segnet.training.devices import Share, current_share, place
 from keras_segnet.training.network import refuse_unknown_network
+from keras_segnet.training.precision import choose_precision
 from keras_segnet.training.progress import TrainingProgress
 from keras_segnet.training.run import Run, fit, tensorboard_callback
 
@@ -108,6 +109,11 @@ def train(
             f"Training {config.model} (width {config.width:g}, {as_text(config.input_size)}, {len(training.classes)} "
             f"classes) on {len(training)} images, validating on {len(validation)}."
         )
+        if config.precision == "auto":
+            # Here, so that config.json holds the precision that was used, and a resumed run keeps it.
+            precision, why = choose_precision()
+            config = replace(config, precision=precision)
+            display.say(f"Computing in {precision}: {why}.")
         progress = TrainingProgress(display, config.epochs, steps_per_epoch(training, config.batch_size))
         try:
             fit(config, run, training, validation, progress, logs if share.writes else [])

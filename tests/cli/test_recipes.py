@@ -22,7 +22,7 @@ CLASSES: Classes = street_scenes("train", 1, (24, 32)).classes
 
 
 def config_of(recipe: str | None, model: str, **more: object) -> RunConfig:
-    return RunConfig.of(data="streets", model=model, recipe=recipe, **more)
+    return RunConfig.of(**{"data": "streets", "model": model, "recipe": recipe, "precision": "float32", **more})
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from keras_segnet.training.network import build_network
 
 
 def config(weights, **options) -> RunConfig:
-    settings = {"model": "segnet_edge", "width": 0.125, "input_size": (48, 64), **options}
+    settings = {"model": "segnet_edge", "width": 0.125, "input_size": (48, 64), "precision": "float32", **options}
     return RunConfig("streets", weights=str(weights), **settings)
 
 

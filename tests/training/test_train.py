@@ -1,5 +1,6 @@
 """`keras_segnet.train` does what the command does."""
 
+import json
 from pathlib import Path
 
 import keras
@@ -78,6 +79,31 @@ def test_data_sets_from_python_train_to_the_same(data: Path, from_python: Traine
     again = keras_segnet.train(datasets, output=output, resume=True, display=shown)
     assert again is not None and again.scores.mean_iou == trained.scores.mean_iou
     assert "Continuing after epoch 2 of 2." in shown.lines
+
+
+@pytest.mark.parametrize(("chosen", "other"), [("float32", "mixed_bfloat16"), ("mixed_bfloat16", "float32")])
+def test_a_run_keeps_the_precision_that_was_chosen_for_it(
+    chosen: str, other: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, output, shown = "keras_segnet.training.train.choose_precision", tmp_path / "run", Listening()
+    monkeypatch.setattr(module, lambda: (chosen, "it was made up"))
+    settings = {**SETTINGS, "epochs": 1}
+    assert keras_segnet.train(data, output=output, display=shown, **settings) is not None
+    assert f"Computing in {chosen}: it was made up." in shown.lines
+    assert json.loads((output / "config.json").read_text())["precision"] == chosen
+    assert f"precision | {chosen}" in (output / "report.md").read_text()
+    checkpoint = keras.models.load_model(output / "checkpoint.keras")
+    assert checkpoint.get_layer("conv1_bn").dtype_policy.name == chosen
+    assert keras.models.load_model(output / "model.keras").get_layer("conv1_bn").dtype_policy.name == "float32"
+    # On another device it stays what it is, whether auto is said again or nothing; another one is refused.
+    monkeypatch.setattr(module, lambda: (other, "of another device"))
+    for precision in ({}, {"precision": "auto"}, {"precision": chosen}):
+        shown = Listening()
+        assert keras_segnet.train(data, output=output, resume=True, display=shown, **precision) is not None
+        assert json.loads((output / "config.json").read_text())["precision"] == chosen
+        assert not any("another device" in line for line in shown.lines)
+    with pytest.raises(InputError, match=f"`precision` {other} differs from the run"):
+        keras_segnet.train(data, output=output, resume=True, precision=other)
 
 
 @pytest.mark.parametrize(
