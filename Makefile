@@ -1,38 +1,64 @@
-# Two commands do everything on a fresh machine with Python >= 3.11:
-#   make demo   train on drawn streets, evaluate, export, compare
-#   make test   run the tests
-# and a third tests the other backends, in environments without TensorFlow:
-#   make test-backends
-# and a fourth opens exported files with MediaPipe, in its own environment:
-#   make test-clients
+# On a fresh machine with Python >= 3.11:
+#   make demo           train on drawn streets, evaluate, export, compare
+#   make fast           lint, types and unit tests: what to run before each commit
+#   make test           all tests of the library, under TensorFlow
+#   make test-backends  the tests of the other backends, in environments without TensorFlow
+#   make test-clients   open exported files with MediaPipe, in an environment of its own
+#   make test-package   build wheel and sdist, install each in an empty environment, and use it there
+# Each makes the environments that it needs.
 
 # The first Python found that the pinned packages support; `make PYTHON=/path/to/python demo` chooses another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 
+# The oldest and the newest that they support, by name or from pyenv; PYTHON_3_13=/path/to/python says where it is.
+find = $(shell for p in python$(1) $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$(1)*/bin/python; do \
+	$$p -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(1)")' 2>/dev/null && echo $$p && break; done)
+PYTHON_3_11 ?= $(call find,3.11)
+PYTHON_3_13 ?= $(call find,3.13)
+
 NO_PYTHON = No Python from 3.11 to 3.13 was found; install one, or say make PYTHON=/path/to/python.
 VENV = .venv
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-backends test-clients benchmark-environments software-gpu arm-emulator test-arm lint types environment clean
+.PHONY: demo fast lint types unit test test-backends test-jax test-torch test-clients test-package \
+	test-package-3.11 test-package-3.13 dist benchmark-environments software-gpu environment environments clean
 
 demo: $(READY)
 	$(VENV)/bin/keras-segnet demo
 
+# Both workers take tests as they come, and each test has a time limit; see setup.cfg.
+PYTEST = $(VENV)/bin/python -m pytest -n 2 --dist worksteal --durations 25
+
+fast: lint types unit
+
+# What needs no training, no export and no second process.
+UNIT = tests/data tests/evaluation tests/layers tests/training tests/models/test_graph.py tests/test_*.py
+unit: $(READY)
+	$(PYTEST) $(UNIT) --deselect tests/test_notebooks.py -m "not slow"
+
 test: $(READY)
-	$(VENV)/bin/python -m pytest --ignore tests/backends --ignore tests/clients -n 2 --dist loadfile
+	$(PYTEST) --ignore tests/backends --ignore tests/clients
 
 # Each backend writes models and what they answer, then each reads those of all.
 EXCHANGE = build/exchange
-test-backends: $(READY) .venv-jax/.ready .venv-torch/.ready
-	rm -rf $(EXCHANGE)
-	PYTHONPATH=tests KERAS_BACKEND=tensorflow $(VENV)/bin/python tests/backends/write_exchange.py $(EXCHANGE)
-	PYTHONPATH=tests:$(CURDIR) KERAS_BACKEND=jax .venv-jax/bin/python tests/backends/write_exchange.py $(EXCHANGE)
-	PYTHONPATH=tests:$(CURDIR) KERAS_BACKEND=torch .venv-torch/bin/python tests/backends/write_exchange.py $(EXCHANGE)
+.PHONY: $(EXCHANGE)
+test-backends: test-jax test-torch
+
+$(EXCHANGE): $(READY) .venv-jax/.ready .venv-torch/.ready
+	rm -rf $@
+	PYTHONPATH=tests KERAS_BACKEND=tensorflow $(VENV)/bin/python tests/backends/write_exchange.py $@
+	PYTHONPATH=tests:$(CURDIR) KERAS_BACKEND=jax .venv-jax/bin/python tests/backends/write_exchange.py $@
+	PYTHONPATH=tests:$(CURDIR) KERAS_BACKEND=torch .venv-torch/bin/python tests/backends/write_exchange.py $@
+
+test-jax: $(EXCHANGE)
 	KERAS_BACKEND=tensorflow $(VENV)/bin/python -m pytest tests/backends/test_exchange.py \
 		tests/backends/test_networks.py::test_two_runs_from_one_seed_give_bit_equal_weights
-	PYTHONPATH=$(CURDIR) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/backends
-	PYTHONPATH=$(CURDIR) KERAS_BACKEND=torch .venv-torch/bin/python -m pytest tests/backends --ignore tests/backends/test_all_networks.py
+	PYTHONPATH=$(CURDIR) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest --durations 10 tests/backends
+
+test-torch: $(EXCHANGE)
+	PYTHONPATH=$(CURDIR) KERAS_BACKEND=torch .venv-torch/bin/python -m pytest --durations 10 tests/backends \
+		--ignore tests/backends/test_all_networks.py
 
 FILES_FOR_CLIENTS = build/clients
 test-clients: $(READY) .venv-mediapipe/.ready
@@ -84,6 +110,38 @@ lint: $(READY)
 types: $(READY)
 	$(VENV)/bin/mypy
 
+# The wheel is built from the sdist, so each of them proves the other.
+dist: .venv-package/.ready
+	rm -rf dist
+	.venv-package/bin/python -m build --no-isolation > /dev/null
+	.venv-package/bin/python -m twine check --strict dist/*
+	test -n "$$(find dist -name '*.whl' -size -25M)"
+
+test-package: test-package-3.11 test-package-3.13
+
+INSTALLED = build/installed
+test-package-3.11: dist
+	@test -n "$(PYTHON_3_11)" || { echo "No Python 3.11 was found; say make PYTHON_3_11=/path/to/python $@."; exit 2; }
+	rm -rf $(INSTALLED)-3.11
+	$(PYTHON_3_11) -m venv $(INSTALLED)-3.11
+	$(INSTALLED)-3.11/bin/python -m pip install --quiet --constraint requirements.txt dist/*.whl
+	$(INSTALLED)-3.11/bin/python -P tests/installed.py
+	rm -rf $(INSTALLED)-3.11
+
+# The unit tests that look at nothing but the library itself.
+UNIT_OF_LIBRARY = tests/data tests/evaluation tests/layers/test_sizes.py tests/layers/test_normalization.py tests/test_losses.py \
+	tests/test_metrics.py tests/test_optimizers.py tests/test_threads.py tests/test_docstrings.py
+test-package-3.13: dist
+	@test -n "$(PYTHON_3_13)" || { echo "No Python 3.13 was found; say make PYTHON_3_13=/path/to/python $@."; exit 2; }
+	rm -rf $(INSTALLED)-3.13
+	$(PYTHON_3_13) -m venv $(INSTALLED)-3.13
+	$(INSTALLED)-3.13/bin/python -m pip install --quiet --constraint requirements.txt dist/*.tar.gz hypothesis pytest pytest-timeout
+	$(INSTALLED)-3.13/bin/python -P tests/installed.py
+	$(INSTALLED)-3.13/bin/pytest --quiet -m "not slow" $(UNIT_OF_LIBRARY)
+	rm -rf $(INSTALLED)-3.13
+
+# All of them at once, while there is nothing else to do.
+environments: $(READY) .venv-jax/.ready .venv-torch/.ready .venv-mediapipe/.ready .venv-package/.ready software-gpu arm-emulator
 environment: $(READY)
 
 .venv-%/.ready: requirements-%.txt
@@ -100,4 +158,4 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-jax .venv-torch .venv-addons .venv-mediapipe build *.egg-info
+	rm -rf $(VENV) .venv-jax .venv-torch .venv-addons .venv-mediapipe .venv-package build dist *.egg-info

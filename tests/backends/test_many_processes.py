@@ -6,11 +6,11 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
 import pytest
+from polling import wait_until
 
 from keras_segnet.data import street_scenes, write_folder
 
@@ -96,9 +96,12 @@ def test_two_processes_train_to_what_one_does(start, data, tmp_path):
 def test_a_lost_process_ends_the_other_with_a_word_and_the_run_goes_on(start, data, tmp_path):
     output = tmp_path / "run"
     first, second = start_two(start, data, output, "--epochs", "200", "--precision", "mixed_bfloat16")
-    while not (output / "checkpoint.keras").is_file():
+
+    def reached():
         assert first.poll() is None and second.poll() is None, first.communicate()
-        time.sleep(0.05)
+        return (output / "checkpoint.keras").is_file()
+
+    wait_until(reached)
     second.kill()
     _, said = first.communicate()
     assert first.returncode == 1, said
@@ -107,6 +110,9 @@ def test_a_lost_process_ends_the_other_with_a_word_and_the_run_goes_on(start, da
     assert last.endswith("Start all again with --resume: the run goes on after its last whole epoch.")
     behind = len(rows(output))
     alone = start(data, output, "--resume", "--epochs", "200", "--precision", "mixed_bfloat16")
-    while len(rows(output)) <= behind:
+
+    def went_on():
         assert alone.poll() is None, alone.communicate()
-        time.sleep(0.05)
+        return len(rows(output)) > behind
+
+    wait_until(went_on)

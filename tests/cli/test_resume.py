@@ -6,12 +6,12 @@ Many more kills, in processes that start faster, are in test_killed.py.
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from polling import wait_until
 from streets_folder import write_streets
 
 EPOCHS = 6
@@ -51,12 +51,13 @@ def settings() -> list[str]:
 def wait_for_checkpoint_of(process: subprocess.Popen[str], output: Path, epoch: int) -> None:
     """Waits until metrics.csv has the row of an epoch and its checkpoint has been written."""
     metrics, checkpoint = output / "metrics.csv", output / "checkpoint.keras"
-    while process.poll() is None:
+
+    def reached() -> bool:
+        assert process.poll() is None, f"the run ended by itself: {process.communicate()}"
         rows = metrics.read_text().count("\n") - 1 if metrics.is_file() else 0
-        if rows >= epoch and checkpoint.is_file() and checkpoint.stat().st_mtime >= metrics.stat().st_mtime:
-            return
-        time.sleep(0.005)
-    raise AssertionError(f"the run ended by itself: {process.communicate()}")
+        return rows >= epoch and checkpoint.is_file() and checkpoint.stat().st_mtime >= metrics.stat().st_mtime
+
+    wait_until(reached)
 
 
 @pytest.fixture(scope="module")
