@@ -2,6 +2,7 @@
 
     make benchmark-environments
     .venv/bin/python benchmarks/networks.py
+    .venv/bin/python benchmarks/networks.py --precision mixed_bfloat16
 
 On a GPU, from an environment with JAX and one with PyTorch, `--backend jax --precision mixed_bfloat16 --batch 12`.
 """
@@ -13,33 +14,33 @@ from side_by_side import Contender, available, console, measure, show
 
 
 def contenders_for(backend: str, precision: str) -> list[Contender]:
-    """Ours, the limit without indices, the layer that others use, and PyTorch."""
+    """Ours, the limit without indices, the layer that others use, and PyTorch's own SegNet.
+
+    In bfloat16, ours in float32 too; beside TensorFlow, ours on Keras's other backends.
+    """
+
+    def ours(name: str, which: str = "ours", xla: bool = False, on: str = backend, dtype: str = precision) -> Contender:
+        settings = {"implementation": which, "jit_compile": xla if on == "tensorflow" else "auto", "precision": dtype}
+        return Contender(name, "with_keras", settings, ".venv" if on == "tensorflow" else f".venv-{on}", on)
+
+    def torch(name: str, layout: str = "channels_last", compiled: bool = False) -> Contender:
+        settings = {"memory_format": layout, "compiled": compiled, "precision": precision}
+        return Contender(f"PyTorch, {name}", "with_torch", settings, ".venv-torch")
+
+    contenders = [ours("ours"), ours("no indices", "none")]
+    if precision != "float32":
+        contenders.append(ours("ours, float32", dtype="float32"))
     if backend == "tensorflow":
-        environment = ".venv"
-        keras = [
-            ("ours", "ours", False),
-            ("no indices", "none", False),
-            ("ours, XLA", "ours", True),
-            ("no indices, XLA", "none", True),
-            ("Keras, scatter_nd", "scatter_nd", False),
+        contenders += [
+            ours("ours, XLA", xla=True),
+            ours("no indices, XLA", "none", True),
+            ours("Keras, scatter_nd", "scatter_nd"),
+            ours("ours on JAX", on="jax"),
+            ours("ours on PyTorch", on="torch"),
+            torch("NCHW", "nchw"),
+            torch("channels_last"),
         ]
-        torch = [
-            ("PyTorch, NCHW", "nchw", False),
-            ("PyTorch, channels_last", "channels_last", False),
-            ("PyTorch, channels_last, compiled", "channels_last", True),
-        ]
-    else:
-        environment = f".venv-{backend}"
-        keras = [("ours", "ours", "auto"), ("no indices", "none", "auto")]
-        torch = [("PyTorch, channels_last, compiled", "channels_last", True)]
-    common = {"precision": precision}
-    return [
-        Contender(name, "with_keras", {"implementation": which, "jit_compile": jit, **common}, environment, backend)
-        for name, which, jit in keras
-    ] + [
-        Contender(name, "with_torch", {"memory_format": layout, "compiled": compiled, **common}, ".venv-torch")
-        for name, layout, compiled in torch
-    ]
+    return [*contenders, torch("channels_last, compiled", compiled=True)]
 
 
 def main(
@@ -49,10 +50,12 @@ def main(
     network: Annotated[list[str] | None, typer.Option(help="Which; may be given again.")] = None,
     backend: Annotated[str, typer.Option(help="Of Keras: tensorflow, or jax as on a GPU.")] = "tensorflow",
     precision: Annotated[str, typer.Option(help="float32 or mixed_bfloat16.")] = "float32",
+    beside: Annotated[list[str] | None, typer.Option(help="Rows beside ours; may be given again. All.")] = None,
     peak: Annotated[float | None, typer.Option(help="TFLOP/s of the machine, to show the share reached.")] = None,
 ) -> None:
     """Prints medians of a prediction and of a training step, and their ratios to ours."""
-    contenders = available(contenders_for(backend, precision))
+    ours, *others = contenders_for(backend, precision)
+    contenders = available([ours, *(other for other in others if beside is None or other.name in beside)])
     for name in network or ["segnet_basic", "segnet"]:
         task = {"task": "network", "network": name, "size": (360, 480), "batch": batch, "repeats": repeats}
         figures = measure(contenders, task, rounds)

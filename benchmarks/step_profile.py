@@ -30,7 +30,8 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from keras_segnet.data.dataset import Classes
 from keras_segnet.models.graph import summarize
-from keras_segnet.training.configuration import RunConfig, build_for_training
+from keras_segnet.training.configuration import RunConfig
+from keras_segnet.training.network import build_for_training
 
 REFERENCES = ((180, 240, 64), (90, 120, 128), (45, 60, 256))
 """Height, width, and channels in and out of the convolutions that give the machine's own speed."""

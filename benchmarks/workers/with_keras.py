@@ -144,22 +144,26 @@ def memory(network, implementation, size, batch, width=1.0):
     return {"peak": [(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024]}
 
 
-def footprint(network, size, batch, training, width=1.0, precision="float32"):
-    """Megabytes that a network takes at most, its weights included, in a prediction or in training; and its size."""
+def footprint(network, size, batch, training, width=1.0, precision="float32", parts=1):
+    """Megabytes that a network takes at most, its weights included, in a prediction or in training; and its size.
+
+    A training step takes its batch in `parts`, whose gradients it accumulates.
+    """
     keras.config.set_dtype_policy(precision)
-    x = np.zeros((batch, *size, 3), "float32")
-    y = np.zeros((batch, *size), "int32")
+    x = np.zeros((batch // parts, *size, 3), "float32")
+    y = np.zeros((batch // parts, *size), "int32")
 
     def compiled(width):
         model = build(network, "ours", size, width)
-        optimizer = keras.optimizers.SGD(1e-3, momentum=0.9)
+        accumulated = {"gradient_accumulation_steps": parts} if parts > 1 else {}
+        optimizer = keras.optimizers.SGD(1e-3, momentum=0.9, **accumulated)
         model.compile(optimizer=optimizer, loss=keras_segnet.losses.WeightedCrossentropy(11))
         return model
 
     def run(model):
         if training:
             # The second one has everything in place that the first one makes.
-            for _ in range(2):
+            for _ in range(2 * parts):
                 model.train_on_batch(x, y)
         else:
             model.predict_on_batch(x)
