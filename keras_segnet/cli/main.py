@@ -21,6 +21,7 @@ from keras_segnet.cli.commands.models import models
 from keras_segnet.cli.commands.predict import predict
 from keras_segnet.cli.commands.train import train
 from keras_segnet.cli.screen import complain, say
+from keras_segnet.errors import InputError
 
 app = typer.Typer(
     name="keras-segnet",
@@ -66,9 +67,7 @@ def run(arguments: list[str]) -> int:
 def _is_for_the_user(error: Exception) -> bool:
     if isinstance(error, ModuleNotFoundError):
         return error.name is not None and not error.name.startswith("keras_segnet")
-    # Without the library loaded there can be no error of its kind.
-    errors = sys.modules.get("keras_segnet.errors")
-    return isinstance(error, OSError) or (errors is not None and isinstance(error, errors.InputError))
+    return isinstance(error, OSError | InputError)
 
 
 def _in_one_line(error: Exception) -> str:
