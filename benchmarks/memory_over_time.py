@@ -23,6 +23,7 @@ import keras_segnet
 from keras_segnet.data import street_scenes, training_batches
 from keras_segnet.inference.bulk import find_inputs, label_all
 from keras_segnet.inference.segmenters import KerasSegmenter
+from keras_segnet.pictures.overlays import Paint
 
 SIZE = (24, 32)
 CHECKS = 10
@@ -71,7 +72,7 @@ def predict(model: keras.Model, frames: int) -> Iterator[tuple[int, float]]:
             film.write(pictures[number % len(pictures)])
         film.release()
         output = Path(folder) / "out"
-        done = label_all(KerasSegmenter(model), find_inputs(path, output), output, scenes.classes, "overlays")
+        done = label_all(KerasSegmenter(model), find_inputs([path], output), output, Paint(scenes.classes), "overlays")
         for number, _ in enumerate(done, start=1):
             if number % (frames // CHECKS) == 0:
                 yield number, resident()

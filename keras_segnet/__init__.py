@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         pictures,
     )
     from keras_segnet.evaluation.evaluate import evaluate
+    from keras_segnet.inference.predict import predict
     from keras_segnet.models import build, build_segnet, build_segnet_basic
     from keras_segnet.training.train import train
 
@@ -49,6 +50,7 @@ __all__ = [
     "models",
     "optimizers",
     "pictures",
+    "predict",
     "train",
 ]
 
@@ -57,6 +59,7 @@ _HOMES = {
     "build_segnet": "models",
     "build_segnet_basic": "models",
     "evaluate": "evaluation.evaluate",
+    "predict": "inference.predict",
     "train": "training.train",
 }
 """Module of each name that is not a module itself."""

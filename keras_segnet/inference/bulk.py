@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from keras_segnet.data.dataset import Classes
 from keras_segnet.data.images import (
     EXTENSIONS,
     MOST_PIXELS,
@@ -23,10 +22,10 @@ from keras_segnet.data.images import (
     write_png,
 )
 from keras_segnet.errors import InputError
-from keras_segnet.files import read_lines, same_file_key, whole_file
+from keras_segnet.files import read_lines, whole_file
 from keras_segnet.inference.segmenters import Prediction, Segmenter
 from keras_segnet.inference.stream import predict_each
-from keras_segnet.pictures.overlays import overlay
+from keras_segnet.pictures.overlays import Paint, overlay
 from keras_segnet.pictures.uncertainty import write_uncertainty
 from keras_segnet.threads import in_threads
 
@@ -52,22 +51,37 @@ class Input(NamedTuple):
         return self.path.suffix.lower() in VIDEOS
 
 
-def find_inputs(path: Path, output: Path) -> list[Input]:
-    """The images and videos that a path means.
+def find_inputs(paths: Sequence[Path], output: Path) -> list[Input]:
+    """The images and videos that some paths mean.
 
     Args:
-        path: an image; a video; a folder, with all folders in it; or a .txt file with a path a line, from the root or
-            from the list's own folder.
+        paths: each an image; a video; a folder, with all folders in it; or a .txt file with a path a line, from the
+            root or from the list's own folder.
         output: folder of the results; what is in it is no input.
 
     Returns:
         The inputs in order. The name of each is its path below the folder, or as listed, less what leads out of the
-        output folder: `/here/../a/b.png` is named `here/a/b`.
+        output folder: `/here/../a/b.png` is named `here/a/b`. Of several paths, the name of what a folder holds begins
+        with the folder's.
 
     Raises:
-        InputError: there is nothing at `path`, nothing in it, a listed file is missing, two inputs have one name, or
+        InputError: there is nothing at a path, nothing in it, a listed file is missing, two inputs have one name, or
             the folders of inputs and results are one.
     """
+    found = []
+    for path in paths:
+        inside = f"{path.resolve().name}/" if len(paths) > 1 and path.is_dir() else ""
+        found += [Input(file, inside + name) for file, name in _find(path, output)]
+    if not found:
+        raise InputError("`inputs` names no image and no video.")
+    by_name: dict[str, Path] = {}
+    for file, name in found:
+        if by_name.setdefault(name, file) is not file:
+            raise InputError(f"{by_name[name]} and {file} have one name; results are named by it.")
+    return found
+
+
+def _find(path: Path, output: Path) -> list[Input]:
     if path.is_dir():
         folder, results = path.resolve(), output.resolve()
         if folder == results:
@@ -95,11 +109,6 @@ def find_inputs(path: Path, output: Path) -> list[Input]:
         raise InputError(
             f"{path} does not exist; an image, a video, a folder of them or a .txt list is expected there."
         )
-    by_name: dict[str, Path] = {}
-    for file, name in found:
-        first = by_name.setdefault(same_file_key(name), file)
-        if first is not file:
-            raise InputError(f"{first} and {file} have one name; results are named by it.")
     return found
 
 
@@ -113,20 +122,22 @@ def count_frames(inputs: Iterable[Input]) -> int:
     return sum(_video_frames(each.path) if each.is_video else 1 for each in inputs)
 
 
-def check_inputs(inputs: Iterable[Input]) -> Iterator[Path]:
-    """Reads images, and opens videos, to see that they can be; gives the path of each that can.
+def check_inputs(inputs: Iterable[Input]) -> Iterator[tuple[Input, tuple[int, int]]]:
+    """Reads images, and opens videos, to see that they can be; gives each that can, with its height and width.
 
     Raises:
         InputError: one cannot.
     """
 
-    def check(each: Input) -> Path:
+    def check(each: Input) -> tuple[Input, tuple[int, int]]:
         if each.is_video:
-            _open_video(each.path).release()
-        else:
-            refuse_damaged(each.path)
-            read_image(each.path)
-        return each.path
+            video = _open_video(each.path)
+            size = int(video.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(video.get(cv2.CAP_PROP_FRAME_WIDTH))
+            video.release()
+            return each, size
+        refuse_damaged(each.path)
+        height, width, _ = read_image(each.path).shape
+        return each, (height, width)
 
     return in_threads(check, inputs)
 
@@ -148,7 +159,7 @@ def label_all(
     segmenter: Segmenter,
     inputs: Iterable[Input],
     output: Path,
-    classes: Classes,
+    paint: Paint,
     write: str = "both",
     resume: bool = False,
 ) -> Iterator[str]:
@@ -163,7 +174,7 @@ def label_all(
         segmenter: the network.
         inputs: of `find_inputs`.
         output: the folder; made if need be.
-        classes: whose colours the overlays have.
+        paint: how overlays are painted.
         write: "both" (default), "masks" or "overlays".
         resume: read the masks of a video's frames that are there already, instead of labelling the frames.
 
@@ -172,7 +183,7 @@ def label_all(
     """
     if write not in RESULTS:
         raise InputError(f"write must be one of {', '.join(RESULTS)}; not {write!r}.")
-    labeller = _Labeller(segmenter, output, classes, write != "overlays", write != "masks", resume)
+    labeller = _Labeller(segmenter, output, paint, write != "overlays", write != "masks", resume)
     # Neighbours of one kind together, so that reading goes on from one image to the next.
     for are_videos, group in itertools.groupby(inputs, key=lambda each: each.is_video):
         if are_videos:
@@ -184,11 +195,11 @@ def label_all(
 
 class _Labeller:
     def __init__(
-        self, segmenter: Segmenter, output: Path, classes: Classes, masks: bool, overlays: bool, resume: bool
+        self, segmenter: Segmenter, output: Path, paint: Paint, masks: bool, overlays: bool, resume: bool
     ) -> None:
         self.segmenter = segmenter
         self.output = output
-        self.classes = classes
+        self.paint = paint
         self.masks = masks
         self.overlays = overlays
         self.resume = resume
@@ -208,7 +219,7 @@ class _Labeller:
         if self.masks:
             write_png(self.output / f"{name}_mask.png", label)
         if self.overlays:
-            write_png(self.output / f"{name}_overlay.png", overlay(image, label, self.classes))
+            write_png(self.output / f"{name}_overlay.png", overlay(image, label, *self.paint))
         return name
 
     def label_video(self, video: Input) -> Iterator[str]:
@@ -225,7 +236,7 @@ class _Labeller:
             if self.masks:
                 write_png(path, mask)
             if film is not None:
-                film.append(overlay(image, mask, self.classes))
+                film.append(overlay(image, mask, *self.paint))
             return f"{video.name} {path.stem}"
 
         def write_prediction(frame: Frame, prediction: Prediction) -> str:

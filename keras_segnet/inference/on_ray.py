@@ -11,10 +11,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_segnet.data.dataset import Classes
 from keras_segnet.errors import InputError
 from keras_segnet.inference.bulk import Input, label_all
 from keras_segnet.inference.segmenters import Segmenter
+from keras_segnet.pictures.overlays import Paint
 
 INPUTS_AT_ONCE = 8
 """That a machine is given at a time: enough to overlap reading, labelling and writing, few enough to share out well."""
@@ -25,7 +25,7 @@ def label_on_ray(
     load: Callable[[], Segmenter],
     inputs: list[Input],
     output: Path,
-    classes: Classes,
+    paint: Paint,
     write: str = "both",
     resume: bool = False,
 ) -> Iterator[str]:
@@ -38,7 +38,7 @@ def label_on_ray(
         load: opens the network. It is called on each machine, so files that it opens must be there under that path.
         inputs: of `find_inputs`, whose paths all machines must see.
         output: the folder, which all machines must see.
-        classes: as `label_all` takes it.
+        paint: as `label_all` takes it.
         write: as `label_all` takes it.
         resume: as `label_all` takes it.
 
@@ -68,7 +68,7 @@ def label_on_ray(
         rows = [{"path": str(each.path.absolute()), "name": each.name} for each in inputs]
         done = ray.data.from_items(rows, override_num_blocks=parts).map_batches(
             _Worker,
-            fn_constructor_args=(load, output.absolute(), classes, write, resume),
+            fn_constructor_args=(load, output.absolute(), paint, write, resume),
             batch_size=None,
             concurrency=min(parts, sum(node["Alive"] for node in ray.nodes())),
         )
@@ -84,10 +84,10 @@ def label_on_ray(
 
 
 class _Worker:
-    def __init__(self, load: Callable[[], Segmenter], output: Path, classes: Classes, write: str, resume: bool) -> None:
+    def __init__(self, load: Callable[[], Segmenter], output: Path, paint: Paint, write: str, resume: bool) -> None:
         self.segmenter = load()
         self.output = output
-        self.classes = classes
+        self.paint = paint
         self.write = write
         self.resume = resume
 
@@ -95,7 +95,7 @@ class _Worker:
         inputs = [Input(Path(path), name) for path, name in zip(batch["path"], batch["name"], strict=True)]
         fault = ""
         try:
-            for _ in label_all(self.segmenter, inputs, self.output, self.classes, self.write, self.resume):
+            for _ in label_all(self.segmenter, inputs, self.output, self.paint, self.write, self.resume):
                 pass
         except InputError as error:
             # As a row, because Ray would wrap an error into several of its own.

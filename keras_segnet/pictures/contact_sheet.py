@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from keras_segnet.data.dataset import Example, SegmentationDataset
 from keras_segnet.files import whole_file
+from keras_segnet.pictures.legend import class_patches
 from keras_segnet.pictures.overlays import overlay
 
 COLUMNS, ROWS = 4, 3
@@ -39,13 +39,9 @@ def draw_contact_sheet(datasets: Sequence[SegmentationDataset], path: Path) -> i
     for axes, (title, example) in zip(panels, shown, strict=False):
         axes.imshow(overlay(example.image, example.label, classes))
         axes.set_title(title, fontsize=7)
-    patches = [
-        Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="black", linewidth=0.3, label=name)
-        for name, (red, green, blue) in zip(
-            (*classes.names, "ignored"), (*classes.colours, classes.ignored_colour), strict=True
-        )
-    ]
-    figure.legend(handles=patches, loc="outside lower center", ncols=8, fontsize=8, frameon=False)
+    figure.legend(
+        handles=class_patches(classes, ignored=True), loc="outside lower center", ncols=8, fontsize=8, frameon=False
+    )
     with whole_file(path) as partial:
         figure.savefig(partial, format="png", dpi=110)
     return len(shown)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from keras_segnet.data.dataset import Classes
@@ -17,10 +19,31 @@ def colourize(label: np.ndarray, classes: Classes) -> np.ndarray:
     return palette[label]
 
 
-def overlay(image: np.ndarray, label: np.ndarray, classes: Classes, opacity: float = 0.5) -> np.ndarray:
-    """The image with its classes painted over it: `(height, width, 3)`."""
+def overlay(
+    image: np.ndarray, label: np.ndarray, classes: Classes, opacity: float = 0.5, background: int | None = None
+) -> np.ndarray:
+    """The image with its classes painted over it: `(height, width, 3)`.
+
+    Args:
+        image: RGB `(height, width, 3)`.
+        label: the class of each pixel, `(height, width)`.
+        classes: whose colours are painted.
+        opacity: of the colours, from 0 to 1. Default 0.5.
+        background: a class whose pixels stay as they are. Default: there is none.
+    """
     blended = (1 - opacity) * image.astype(np.float32) + opacity * colourize(label, classes).astype(np.float32)
-    return np.rint(blended).astype(np.uint8)
+    painted = np.rint(blended).astype(np.uint8)
+    if background is not None:
+        painted[label == background] = image[label == background]
+    return painted
+
+
+class Paint(NamedTuple):
+    """How overlays are painted: the last arguments of `overlay`."""
+
+    classes: Classes
+    opacity: float = 0.5
+    background: int | None = None
 
 
 def comparison(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, classes: Classes) -> np.ndarray:

@@ -14,8 +14,10 @@ from keras_segnet.errors import InputError
 from keras_segnet.inference.bulk import Input, find_inputs, is_done, label_all, read_frames
 from keras_segnet.inference.segmenters import Segmenter
 from keras_segnet.pictures import overlay
+from keras_segnet.pictures.overlays import Paint
 
 CLASSES = Classes(("dark", "grey", "light"), ((0, 0, 0), (0, 128, 0), (255, 255, 255)))
+PAINT = Paint(CLASSES)
 
 
 class Thirds(Segmenter):
@@ -55,9 +57,9 @@ def nested(tmp_path: Path) -> Path:
 
 
 def test_a_folder_with_folders(nested: Path, tmp_path: Path) -> None:
-    inputs = find_inputs(nested, tmp_path / "out")
+    inputs = find_inputs([nested], tmp_path / "out")
     assert [each.name for each in inputs] == ["a", "sub/a", "sub/d", "sub/deeper/b.c"]
-    done = list(label_all(Thirds(), inputs, tmp_path / "out", CLASSES))
+    done = list(label_all(Thirds(), inputs, tmp_path / "out", PAINT))
     assert done == [each.name for each in inputs]
     for each in inputs:
         image = read_image(each.path)
@@ -70,20 +72,20 @@ def test_a_folder_with_folders(nested: Path, tmp_path: Path) -> None:
 
 
 def test_results_within_the_folder_are_no_inputs(nested: Path) -> None:
-    inputs = find_inputs(nested, nested / "out")
-    list(label_all(Thirds(), inputs, nested / "out", CLASSES, "masks"))
-    assert find_inputs(nested, nested / "out") == inputs
+    inputs = find_inputs([nested], nested / "out")
+    list(label_all(Thirds(), inputs, nested / "out", PAINT, "masks"))
+    assert find_inputs([nested], nested / "out") == inputs
     with pytest.raises(InputError, match="holds the images"):
-        find_inputs(nested, nested / "out" / "..")
+        find_inputs([nested], nested / "out" / "..")
 
 
 def test_a_list(nested: Path, tmp_path: Path) -> None:
     """Paths from the list's folder and from the root; no name leads out of the output folder."""
     (nested / "list.txt").write_text(f"sub/d.bmp\n\n../in/sub/../a.png\n{nested / 'sub' / 'a.png'}\n")
-    inputs = find_inputs(nested / "list.txt", tmp_path / "out")
+    inputs = find_inputs([nested / "list.txt"], tmp_path / "out")
     from_root = "/".join((nested / "sub" / "a").parts[1:])
     assert [each.name for each in inputs] == ["sub/d", "in/sub/a", from_root]
-    list(label_all(Thirds(), inputs, tmp_path / "out", CLASSES, "masks"))
+    list(label_all(Thirds(), inputs, tmp_path / "out", PAINT, "masks"))
     assert all((tmp_path / "out" / f"{each.name}_mask.png").is_file() for each in inputs)
 
 
@@ -94,29 +96,52 @@ def test_a_list(nested: Path, tmp_path: Path) -> None:
 def test_faulty_lists(line: str, message: str | None, nested: Path, tmp_path: Path) -> None:
     (nested / "list.txt").write_text(line)
     if message is None:
-        names = [each.name for each in find_inputs(nested / "list.txt", tmp_path)]
+        names = [each.name for each in find_inputs([nested / "list.txt"], tmp_path)]
         assert names == ["a", "sub/a"]
     else:
         with pytest.raises(InputError, match=message):
-            find_inputs(nested / "list.txt", tmp_path)
+            find_inputs([nested / "list.txt"], tmp_path)
 
 
 def test_two_of_one_name(nested: Path, tmp_path: Path) -> None:
     write_png(nested / "sub" / "a.bmp", picture(9))
     with pytest.raises(InputError, match=r"sub/a\.bmp and .*sub/a\.png have one name"):
-        find_inputs(nested, tmp_path)
+        find_inputs([nested], tmp_path)
+
+
+def test_several_inputs_have_the_names_of_their_folders(nested: Path, tmp_path: Path) -> None:
+    paths = [nested / "sub" / "deeper", nested / "a.png", nested / "sub"]
+    found = find_inputs(paths, tmp_path / "out")
+    assert [each.name for each in found] == ["deeper/b.c", "a", "sub/a", "sub/d", "sub/deeper/b.c"]
+    with pytest.raises(InputError, match="have one name"):
+        find_inputs([nested / "a.png", nested / "sub" / "a.png"], tmp_path / "out")
+    with pytest.raises(InputError, match="missing does not exist"):
+        find_inputs([nested / "a.png", nested / "missing"], tmp_path / "out")
+    with pytest.raises(InputError, match="no image"):
+        find_inputs([], tmp_path / "out")
+
+
+@pytest.mark.parametrize("done", [(), ("mask",), ("overlay",), ("mask", "overlay")])
+def test_what_counts_as_done(done: tuple[str, ...], tmp_path: Path) -> None:
+    for kind in done:
+        (tmp_path / f"x_{kind}.png").write_text("")
+    image = Input(Path("x.png"), "x")
+    assert is_done(image, tmp_path) == (len(done) == 2)
+    assert is_done(image, tmp_path, "masks") == ("mask" in done)
+    assert is_done(image, tmp_path, "overlays") == ("overlay" in done)
+    assert not is_done(image, tmp_path, uncertainty=True)
 
 
 def test_what_is_done_is_left_out(nested: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    inputs = find_inputs(nested, output)
-    stopped = label_all(Thirds(), inputs, output, CLASSES)
+    inputs = find_inputs([nested], output)
+    stopped = label_all(Thirds(), inputs, output, PAINT)
     next(stopped)
     stopped.close()
     done = [each for each in inputs if is_done(each, output)]
     assert 1 <= len(done) <= len(inputs)
     (output / "sub" / "d_mask.png").unlink(missing_ok=True)
-    assert not is_done(inputs[2], output) and is_done(inputs[2], output, "overlays") in (True, False)
+    assert not is_done(inputs[2], output)
     assert not list(output.rglob("*.partial*"))
 
 
@@ -124,8 +149,8 @@ def test_what_is_done_is_left_out(nested: Path, tmp_path: Path) -> None:
 def test_a_video(write: str, tmp_path: Path) -> None:
     write_video(tmp_path / "walk.mp4", 20)
     output, segmenter = tmp_path / "out", Thirds()
-    inputs = find_inputs(tmp_path / "walk.mp4", output)
-    assert len(list(label_all(segmenter, inputs, output, CLASSES, write))) == 20 == segmenter.asked
+    inputs = find_inputs([tmp_path / "walk.mp4"], output)
+    assert len(list(label_all(segmenter, inputs, output, PAINT, write))) == 20 == segmenter.asked
     frames = [frame for _, frame in read_frames(tmp_path / "walk.mp4")]
     masks = [(frame[..., 0] // 86).astype(np.uint8) for frame in frames]
     assert (output / "walk_masks").is_dir() == (write != "overlays")
@@ -145,8 +170,8 @@ def test_a_video(write: str, tmp_path: Path) -> None:
 def test_a_video_goes_on_where_its_masks_end(tmp_path: Path) -> None:
     write_video(tmp_path / "walk.mp4", 40)
     output, segmenter = tmp_path / "out", Thirds()
-    inputs = find_inputs(tmp_path / "walk.mp4", output)
-    stopped = label_all(segmenter, inputs, output, CLASSES)
+    inputs = find_inputs([tmp_path / "walk.mp4"], output)
+    stopped = label_all(segmenter, inputs, output, PAINT)
     for _ in range(10):
         next(stopped)
     stopped.close()
@@ -154,7 +179,7 @@ def test_a_video_goes_on_where_its_masks_end(tmp_path: Path) -> None:
     assert masks >= 10 and not (output / "walk_overlay.mp4").exists()
     assert not list(output.rglob("*.partial*"))
     segmenter.asked = 0
-    assert len(list(label_all(segmenter, inputs, output, CLASSES, resume=True))) == 40
+    assert len(list(label_all(segmenter, inputs, output, PAINT, resume=True))) == 40
     assert segmenter.asked == 40 - masks
     assert is_done(inputs[0], output)
 
@@ -163,5 +188,5 @@ def test_a_video_goes_on_where_its_masks_end(tmp_path: Path) -> None:
 def test_what_is_no_video(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(content)
     with pytest.raises(InputError, match=r"bad\.mp4 is no video that can be read"):
-        list(label_all(Thirds(), [Input(tmp_path / "bad.mp4", "bad")], tmp_path / "out", CLASSES))
+        list(label_all(Thirds(), [Input(tmp_path / "bad.mp4", "bad")], tmp_path / "out", PAINT))
     assert not list((tmp_path / "out").rglob("*.mp4"))

@@ -42,7 +42,7 @@ def test_ray_writes_the_same_files(model, images, tmp_path, monkeypatch, capsys)
     assert run(["predict", str(model), str(images), "--output", "ray", "--ray", "local"]) == 0
     assert "for 20 images into ray" in " ".join(capsys.readouterr().out.split())
     expected, found = contents(tmp_path / "plain"), contents(tmp_path / "ray")
-    assert len(expected) == 19 * 2 + 3 and found == expected
+    assert len(expected) == 19 * 2 + 3 + 1 and found == expected
     assert (tmp_path / "ray" / "film_overlay.mp4").is_file()
 
 
@@ -56,11 +56,12 @@ def test_an_input_that_a_machine_cannot_read_gives_one_line(model, images, tmp_p
     from keras_segnet.inference import load_segmenter
     from keras_segnet.inference.bulk import find_inputs
     from keras_segnet.inference.on_ray import label_on_ray
+    from keras_segnet.pictures.overlays import Paint
 
-    inputs = find_inputs(lost.parent, tmp_path / "out")
+    inputs = find_inputs([lost.parent], tmp_path / "out")
     lost.unlink()
     with pytest.raises(InputError, match=r"lost\.png") as told:
-        list(label_on_ray("local", lambda: load_segmenter(model), inputs, tmp_path / "out", CLASSES))
+        list(label_on_ray("local", lambda: load_segmenter(model), inputs, tmp_path / "out", Paint(CLASSES)))
     assert len(str(told.value).splitlines()) == 1
 
 
