@@ -56,7 +56,7 @@ class Predictions:
         rate = len(self.names) / max(self.seconds, 1e-9)
         said = [f"Wrote {' and '.join(self.kinds)} for {images} into {self.output}, {rate:.1f} a second."]
         if self.done_before:
-            said.insert(0, f"{self.done_before} of the inputs were labelled already.")
+            said.insert(0, f"Labelled already, and left out: {self.done_before}.")
         if self.squeezed and self.input_size is not None:
             name = max(self.squeezed, key=lambda each: self.squeezed[each])
             height, width = self.input_size

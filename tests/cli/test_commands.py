@@ -156,7 +156,7 @@ def test_predict_writes_a_mask_and_an_overlay_at_the_images_size(trained: tuple[
     output = tmp_path / "labelled"
     assert run(["predict", str(run_folder / "model.keras"), str(data / "images"), "--output", str(output)]) == 0
     names = {path.stem for path in (data / "images").iterdir()}
-    assert {path.name for path in output.iterdir()} == {
+    assert {path.name for path in output.iterdir()} - {"legend.png"} == {
         f"{n}_{kind}.png" for n in names for kind in ("mask", "overlay")
     }
     mask = cv2.imread(str(output / "street_0_mask.png"), cv2.IMREAD_UNCHANGED)
@@ -169,7 +169,11 @@ def test_predict_takes_one_image_and_a_tflite_file(trained: tuple[Path, Path], t
     model = exported("tflite", trained, tmp_path)
     image = data / "images" / "street_3.png"
     assert run(["predict", str(model), str(image), "--output", str(tmp_path / "one")]) == 0
-    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["street_3_mask.png", "street_3_overlay.png"]
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [
+        "legend.png",
+        "street_3_mask.png",
+        "street_3_overlay.png",
+    ]
     # The file knows the names of the run that it was exported from, and predict uses its colours.
     written = json.loads((run_folder / "config.json").read_text())["classes"]
     assert list(classes_of(model, 11).names) == written["names"]
@@ -213,6 +217,7 @@ def test_predict_goes_on_where_it_was_stopped(trained: tuple[Path, Path], tmp_pa
     assert run(command) == 0
     assert {path.relative_to(output).as_posix() for path in output.rglob("*.*")} == {
         "drive_overlay.mp4",
+        "legend.png",
         *(f"drive_masks/{number:06d}.png" for number in range(5)),
         *(f"more/street_{number}_{kind}.png" for number in range(2) for kind in ("mask", "overlay")),
     }

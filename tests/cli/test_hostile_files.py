@@ -182,7 +182,11 @@ def test_hostile_files_on_the_command_line(
             err = capsys.readouterr().err.splitlines()
             if status == 0:
                 assert err == []
-                assert {file.name for file in output.iterdir()} == {"picture_mask.png", "picture_overlay.png"}
+                assert {file.name for file in output.iterdir()} == {
+                    "legend.png",
+                    "picture_mask.png",
+                    "picture_overlay.png",
+                }
                 for file in output.iterdir():
                     file.unlink()
                 output.rmdir()

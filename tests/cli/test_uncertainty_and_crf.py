@@ -26,13 +26,16 @@ def test_predict_writes_uncertainty(model: Path, folder: Path, tmp_path: Path) -
     output, image = tmp_path / "labelled", folder / "images" / "street_0.png"
     options = ["--uncertainty", "--samples", "4", "--crf"]
     assert run(["predict", str(model), str(image), "--output", str(output), *options]) == 0
-    endings = ("mask.png", "overlay.png", "uncertainty.npy", "uncertainty.png")
-    assert sorted(path.name for path in output.iterdir()) == [f"street_0_{ending}" for ending in endings]
+    written = [f"street_0_{ending}" for ending in ("mask.png", "overlay.png", "uncertainty.npy", "uncertainty.png")]
+    assert sorted(path.name for path in output.iterdir()) == [
+        "legend.png",
+        *(f"street_0_{ending}" for ending in endings),
+    ]
     picture = read_image(image)
     probabilities, uncertainty = load_monte_carlo_segmenter(model, 4).predict(picture)
-    written = np.load(output / "street_0_uncertainty.npy")
-    assert written.dtype == np.float32 and written.shape == (48, 64) and written.max() > 0
-    np.testing.assert_allclose(written, uncertainty, atol=1e-6)
+    values = np.load(output / "street_0_uncertainty.npy")
+    assert values.dtype == np.float32 and values.shape == (48, 64) and values.max() > 0
+    np.testing.assert_allclose(values, uncertainty, atol=1e-6)
     assert cv2.imread(str(output / "street_0_uncertainty.png")).std() > 10
     mask = cv2.imread(str(output / "street_0_mask.png"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(mask, dense_crf(probabilities, picture).argmax(-1))
