@@ -8,7 +8,7 @@ import pkgutil
 from typing import TYPE_CHECKING
 
 from keras_segnet.models.builder import Builder
-from keras_segnet.models.graph import NetworkSummary, summarize
+from keras_segnet.models.graph import NetworkSummary, split, summarize
 from keras_segnet.models.registry import NETWORKS, Network, build, network
 
 for _module in pkgutil.iter_modules(__path__):
@@ -21,5 +21,5 @@ if TYPE_CHECKING:
     def __getattr__(name: str) -> Builder: ...
 
 
-__all__ = ["NETWORKS", "Builder", "Network", "NetworkSummary", "build", "network", "summarize"]
+__all__ = ["NETWORKS", "Builder", "Network", "NetworkSummary", "build", "network", "split", "summarize"]
 __all__ += [f"build_{name}" for name in NETWORKS]

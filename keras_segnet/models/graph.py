@@ -1,4 +1,4 @@
-"""What a network's graph tells: its cost, how far it sees, and which layers score."""
+"""What a network's graph tells: its cost, how far it sees, which layers score, and where its encoder ends."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import keras
 from keras import layers
 
 from keras_segnet import _compat
+from keras_segnet.errors import InputError
 from keras_segnet.layers import CropLike, InterpolateLike, MaxPoolingWithArgmax2D, MaxUnpooling2D
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
@@ -71,6 +72,47 @@ def score_layers(model: keras.Model) -> list[str]:
     return sorted(set(found))
 
 
+def split(model: keras.Model, at: str | None = None) -> tuple[keras.Model, keras.Model]:
+    """Splits a network into its encoder and its decoder, two models that share its weights.
+
+    `decoder(encoder(image))` is `model(image)`. The encoder's outputs, which are the decoder's inputs, are all tensors
+    that cross the cut: the deepest feature map first, then the pooling indices of each stage, and feature maps, also
+    those that unpooling looks at only for their height and width. (`keras.Model(features, model.output)` alone is
+    refused by Keras, because the decoder needs the others.)
+
+    Args:
+        model: functional, with one input.
+        at: name of the layer whose outputs end the encoder. Default: the last pooling with indices.
+
+    Returns:
+        Encoder and decoder. Each can be called, saved and trained.
+
+    Raises:
+        InputError: the model has no such layer, or no pooling with indices and `at` is not given.
+    """
+    calls = list(_calls(model))
+    poolings = [call.operation.name for call in calls if isinstance(call.operation, MaxPoolingWithArgmax2D)]
+    if at is None and not poolings:
+        raise InputError(f"{model.name} has no pooling with indices; name the layer that ends the encoder, `at`.")
+    end = poolings[-1] if at is None else at
+    made_by = {id(tensor): call for call in calls for tensor in call.output_tensors}
+    waiting = [call for call in calls if call.operation.name == end]
+    if not waiting:
+        raise InputError(f"{model.name} has no layer {end!r}.")
+    encoding = {id(tensor): tensor for tensor in model.inputs}
+    while waiting:
+        call = waiting.pop()
+        encoding |= {id(tensor): tensor for tensor in call.output_tensors}
+        waiting += [made_by[id(tensor)] for tensor in call.input_tensors if id(tensor) not in encoding]
+    behind = [call for call in calls if id(call.output_tensors[0]) not in encoding]
+    crossing = {id(t): t for call in behind for t in call.input_tensors if id(t) in encoding}
+    cut = list(crossing.values())
+    return (
+        keras.Model(model.input, cut, name=f"{model.name}_encoder"),
+        keras.Model(cut, model.outputs, name=f"{model.name}_decoder"),
+    )
+
+
 def _calls(model: keras.Model) -> Iterator[Any]:
     """Each call of an operation in a model's graph, behind the calls that it takes its inputs from."""
     for call in _compat.calls(keras.Model(model.inputs, model.outputs)):  # Of a Sequential too.
@@ -125,4 +167,4 @@ def _window(layer: Any, axis: int) -> tuple[float, int]:
     return 1, 1
 
 
-__all__ = ["NetworkSummary", "score_layers", "summarize"]
+__all__ = ["NetworkSummary", "score_layers", "split", "summarize"]

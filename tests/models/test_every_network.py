@@ -18,9 +18,9 @@ from keras_segnet.errors import InputError
 from keras_segnet.exporting import tflite, to_onnx, to_tflite
 from keras_segnet.exporting.heads import without_softmax
 from keras_segnet.inference.segmenters import TFLiteSegmenter
-from keras_segnet.layers import LocalResponseNormalization
+from keras_segnet.layers import LocalResponseNormalization, MaxPoolingWithArgmax2D
 from keras_segnet.losses import WeightedCrossentropy
-from keras_segnet.models import build
+from keras_segnet.models import build, split
 from keras_segnet.models.registry import summarize_network
 
 ODD, EVEN = (29, 37), (24, 32)
@@ -280,6 +280,30 @@ def test_it_trains_in_mixed_precision(network, mixed_precision):
     probabilities = run(model, images)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-3)
+
+
+# Its halves.
+
+
+def test_its_encoder_and_its_decoder_are_two_models_that_give_what_it_gives(network, model, tmp_path):
+    poolings = [layer.name for layer in model.layers if isinstance(layer, MaxPoolingWithArgmax2D)]
+    if poolings:
+        halves = split(model)
+        assert poolings[-1] in {layer.name for layer in halves[0].layers}
+    else:
+        with pytest.raises(InputError, match=f"{network.name} has no pooling with indices; name the layer"):
+            split(model)
+        halves = split(model, next(layer.name for layer in model.layers if isinstance(layer, layers.MaxPooling2D)))
+    image = random_image(*ODD, batch=2).astype("float32")
+    features = image
+    for half, other in (halves, halves[::-1]):
+        weighty = {layer.name for layer in half.layers if layer.weights}
+        assert weighty and not weighty & {layer.name for layer in other.layers}
+        path = tmp_path / f"{half.name}.keras"
+        half.save(path)
+        features = keras.models.load_model(path)(features)
+    assert [half.name for half in halves] == [f"{network.name}_encoder", f"{network.name}_decoder"]
+    np.testing.assert_allclose(features, run(model, image), atol=1e-6)
 
 
 # What it refuses.

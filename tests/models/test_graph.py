@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from keras import layers
 from small_networks import small
 
+from keras_segnet.errors import InputError
 from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
-from keras_segnet.models import summarize
+from keras_segnet.models import split, summarize
 from keras_segnet.models.graph import score_layers
 from keras_segnet.models.registry import NETWORKS, summarize_network
 
@@ -58,6 +59,23 @@ def test_a_network_of_open_size_has_no_cost_but_sees_as_far():
     of_open_size = summarize(small("segnet_basic", input_shape=(None, None, 3)))
     assert of_open_size.multiply_adds is None
     assert of_open_size.receptive_field == (106, 106)
+
+
+def test_a_network_can_be_split_behind_any_layer():
+    model = small("segnet_basic")
+    encoder, decoder = split(model, "conv2_relu")
+    assert [layer.name for layer in encoder.layers][-1] == "conv2_relu"
+    # conv2_relu goes to pool2 and, for its size, to upsample2; conv1_relu for its size, and the indices, to upsample1.
+    assert [tuple(tensor.shape) for tensor in decoder.inputs] == [
+        (None, 12, 16, 8), (None, 12, 16, 8), (None, 24, 32, 8)
+    ]  # fmt: skip
+    image = np.random.default_rng(0).integers(0, 256, (1, 24, 32, 3)).astype("float32")
+    np.testing.assert_allclose(decoder(encoder(image)), model(image), atol=1e-6)
+
+
+def test_a_network_without_such_a_layer_is_not_split():
+    with pytest.raises(InputError, match="segnet_basic has no layer 'pool9'"):
+        split(small("segnet_basic"), "pool9")
 
 
 def test_a_model_inside_a_model_is_refused():
