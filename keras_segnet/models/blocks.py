@@ -59,7 +59,7 @@ def normalize_colours(x: Any, preprocessing: str | None) -> Any:
         return LocalResponseNormalization(name="norm")(x)
     if preprocessing == "lcn":
         return LocalContrastNormalization(name="norm")(x)
-    raise InputError(f"preprocessing must be one of {', '.join(map(repr, PREPROCESSING))}; not {preprocessing!r}.")
+    raise InputError(f"`preprocessing` must be one of {', '.join(map(repr, PREPROCESSING))}; not {preprocessing!r}.")
 
 
 def convolution(
@@ -178,7 +178,7 @@ def check_common(num_classes: int, width: float, dropout: float, classifier_acti
             f"not {num_classes!r}."
         )
     if not width > 0:
-        raise InputError(f"width must be a positive number, not {width!r}.")
+        raise InputError(f"`width` must be a positive number, not {width!r}.")
     if not 0 <= dropout < 1:
         raise InputError(f"dropout must be at least 0 and below 1, not {dropout!r}.")
     if classifier_activation not in CLASSIFIER_ACTIVATIONS:

@@ -82,13 +82,13 @@ def starting_weights(
     if encoder is not None and encoder.read is not None and path.suffix == ".npz":
         _require(weights, chosen, of_encoder)
         return functools.partial(encoder.read, weights=path)
-    raise InputError(f"weights of {network} must be None or {accepted(network, encoder)}; not {str(weights)!r}.")
+    raise InputError(f"`weights` of {network} must be None or {accepted(network, encoder)}; not {str(weights)!r}.")
 
 
 def _require(weights: Weights, chosen: Mapping[str, Any], needed: Mapping[str, Any]) -> None:
     for name, value in needed.items():
         if chosen.get(name, value) != value:
-            raise InputError(f"weights={str(weights)!r} need {name}={value!r}, not {chosen[name]!r}.")
+            raise InputError(f"`weights` {str(weights)!r} need `{name}` {value!r}, not {chosen[name]!r}.")
 
 
 __all__ = ["Encoder", "Weights", "accepted", "starting_weights"]

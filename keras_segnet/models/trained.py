@@ -90,7 +90,7 @@ def start_from(model: keras.Model, other: keras.Model, origin: str) -> None:
     Raises:
         ValueError: the other one is another network, or does something else to colours first.
     """
-    first, others_first = (type(each.layers[1]).__name__ for each in (model, other))
+    first, others_first = (type((each.layers[1:] or each.layers)[0]).__name__ for each in (model, other))
     if first != others_first:
         raise ValueError(
             f"{origin} begins with a layer {others_first}, {model.name} with {first}; they must be the same network "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,11 +11,9 @@ from keras_segnet.data.camvid import RELEASED_CLASS_WEIGHTS
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.images import MOST_PIXELS
 from keras_segnet.errors import InputError, refuse_unknown
-from keras_segnet.inference.segmenters import load_keras_model
 from keras_segnet.losses import WeightedCrossentropy
 from keras_segnet.metrics import SegmentationScores
 from keras_segnet.models import NETWORKS, build
-from keras_segnet.models.trained import start_from
 from keras_segnet.optimizers import for_training
 from keras_segnet.training.configuration import RunConfig
 
@@ -73,25 +70,13 @@ def build_network(config: RunConfig, classes: Classes) -> keras.Model:
     height, width = config.input_size
     if height * width > MOST_PIXELS:
         raise InputError(f"`input_size` {height}x{width} is too large; at most {MOST_PIXELS:,} pixels are allowed.")
-    network = NETWORKS[config.model]
-    options: dict[str, Any] = {"width": config.width}
-    trained = Path(config.weights) if config.weights is not None and config.weights.endswith(".keras") else None
-    if config.weights is not None and trained is None:
-        if not (network.takes_imagenet or network.trained_on):
-            able = ", ".join(name for name, each in NETWORKS.items() if each.takes_imagenet or each.trained_on)
-            raise InputError(
-                f"`weights` {config.weights}: {config.model} takes a .keras file only; those that take more are {able}."
-            )
-        options["weights"] = config.weights
+    options: dict[str, Any] = {"width": config.width, "weights": config.weights}
     if config.preprocessing is not None:
         options["preprocessing"] = None if config.preprocessing == "none" else config.preprocessing
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:
-        model = build(config.model, len(classes), (height, width, 3), **options)
-        if trained is not None:
-            start_from(model, load_keras_model(trained), str(trained))
-        return model
+        return build(config.model, len(classes), (height, width, 3), **options)
     except (ValueError, FileNotFoundError) as error:
         raise InputError(f"{config.model}: {error}") from error
     finally:

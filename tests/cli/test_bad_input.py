@@ -101,7 +101,7 @@ def test_a_faulty_data_set(fault: str, folder: Path, tmp_path: Path, capsys: pyt
         (["--data", "DATA", "--weights", "nowhere.npz", "--width", "0.5"], ["nowhere.npz", "0.5"]),
         (
             ["--data", "DATA", "--model", "fcn_basic", "--weights", "imagenet"],
-            ["fcn_basic", "takes a .keras file only", "fcn_8s"],
+            ["fcn_basic", "--weights of fcn_basic must be None or the path of a .keras file", "'imagenet'"],
         ),
         (["--data", "DATA", "--model", "segnet_basic", "--weights", "imagenet"], ["segnet_basic", "'camvid'"]),
         (["--data", "DATA", "--balancing", "fair"], ["fair", "presence"]),

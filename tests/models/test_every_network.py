@@ -120,7 +120,7 @@ def test_its_docstring_describes_every_argument_once(network):
 
 
 def test_unknown_weights_are_refused_with_all_that_it_has(network):
-    with pytest.raises(InputError, match=f"weights of {network.name} must be None or .*; not 'imagnet'") as refused:
+    with pytest.raises(InputError, match=f"`weights` of {network.name} must be None or .*; not 'imagnet'") as refused:
         network.build(weights="imagnet")
     assert ("'imagenet'" in str(refused.value)) == network.takes_imagenet
     assert all(repr(data) in str(refused.value) for data in network.trained_on)
@@ -318,13 +318,13 @@ def test_its_encoder_and_its_decoder_are_two_models_that_give_what_it_gives(netw
         ({"input_shape": (32, 32, 1)}, "input_shape must be"),
         ({"input_shape": (32, 32)}, "input_shape must be"),
         ({"input_shape": (0, 32, 3)}, "input_shape must be"),
-        ({"width": 0}, "width must be a positive number"),
+        ({"width": 0}, "`width` must be a positive number"),
         ({"dropout": 1.0}, "dropout must be"),
         ({"dropout": -0.1}, "dropout must be"),
         ({"classifier_activation": "relu"}, "classifier_activation must be"),
-        ({"preprocessing": "caffe"}, "preprocessing must be one of"),
-        ({"weights": "imagenet", "width": 0.5}, r"need width=1\.0|must be None or "),
-        ({"weights": "imagenet", "preprocessing": "lrn"}, "need preprocessing='imagenet'|must be None or "),
+        ({"preprocessing": "caffe"}, "`preprocessing` must be one of"),
+        ({"weights": "imagenet", "width": 0.5}, r"need `width` 1\.0|must be None or "),
+        ({"weights": "imagenet", "preprocessing": "lrn"}, "need `preprocessing` 'imagenet'|must be None or "),
     ],
 )
 def test_bad_arguments_are_refused_by_name(network, options, message):

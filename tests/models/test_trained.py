@@ -87,7 +87,7 @@ def test_too_large_a_value_is_refused_and_no_file_is_left(tmp_path):
 
 
 def test_weights_that_the_package_has_not_are_refused_with_those_that_it_has(package):
-    with pytest.raises(ValueError, match=r"weights of segnet_edge must be None or 'streets' or .*; not 'camvid'"):
+    with pytest.raises(ValueError, match=r"`weights` of segnet_edge must be None or 'streets' or .*; not 'camvid'"):
         build("segnet_edge", weights="camvid")
 
 
@@ -104,7 +104,7 @@ def test_every_trained_network_knows_more_of_drawn_streets_than_chance(name, dat
 @pytest.mark.parametrize(("name", "data"), TRAINED)
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"width": 0.5}, r"need width=1\.0"), ({"preprocessing": "lcn"}, "need preprocessing=")],
+    [({"width": 0.5}, r"need `width` 1\.0"), ({"preprocessing": "lcn"}, "need `preprocessing`")],
 )
 def test_trained_weights_refuse_a_network_built_otherwise(name, data, options, message):
     with pytest.raises(ValueError, match=message):
@@ -112,5 +112,5 @@ def test_trained_weights_refuse_a_network_built_otherwise(name, data, options, m
 
 
 def test_the_weights_of_segnet_basic_are_those_of_its_own_decoder():
-    with pytest.raises(ValueError, match="need decoder='segnet', not 'encoder_addition'"):
+    with pytest.raises(ValueError, match="need `decoder` 'segnet', not 'encoder_addition'"):
         build_segnet_basic(decoder="encoder_addition", weights="camvid")
