@@ -27,7 +27,8 @@ class MedianFrequencyBalancing(keras.callbacks.Callback):
     Args:
         dataset: the training set.
         definition: see `keras_segnet.data.median_frequency_weights`. Default `"presence"`, the paper's.
-        exponent: see there too. Default 1.0, the paper's weights.
+        exponent: see there too. Default 1.0, the paper's weights; `keras_segnet.train` takes 0.5.
+        largest: see there too. Default: no bound, as in the paper; `keras_segnet.train` takes 10.
         progress: shows how far counting is. Default: Keras's own progress bar.
 
     Attributes:
@@ -44,6 +45,8 @@ class MedianFrequencyBalancing(keras.callbacks.Callback):
         definition: str = "presence",
         exponent: float = 1.0,
         progress: Progress | None = None,
+        *,
+        largest: float | None = None,
     ) -> None:
         super().__init__()
         if definition not in BALANCING:
@@ -51,6 +54,7 @@ class MedianFrequencyBalancing(keras.callbacks.Callback):
         self.dataset = dataset
         self.definition = definition
         self.exponent = exponent
+        self.largest = largest
         self.progress = progress or _keras_progress
         self.class_weights: Any = None
 
@@ -65,7 +69,7 @@ class MedianFrequencyBalancing(keras.callbacks.Callback):
                 f"the loss has {loss.num_classes} classes and {self.dataset.name} has {len(self.dataset.classes)}."
             )
         statistics = count_classes(self.dataset, self.progress)
-        self.class_weights = median_frequency_weights(statistics, self.definition, self.exponent)
+        self.class_weights = median_frequency_weights(statistics, self.definition, self.exponent, self.largest)
         loss.set_class_weights(self.class_weights)
         # A step that was compiled before may hold the old weights as constants.
         self.model.make_train_function(force=True)

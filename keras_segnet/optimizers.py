@@ -97,6 +97,34 @@ class CaffeSGD(keras.optimizers.SGD):
         return {**super().get_config(), "decay_in_gradient": self.decay_in_gradient}
 
 
+@keras.saving.register_keras_serializable("keras_segnet")
+class ScheduleOfUpdates(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule counted in updates of the weights, for an optimiser that accumulates gradients.
+
+    Keras asks a schedule for the rate of each batch, also where `gradient_accumulation_steps` batches make an update.
+
+    Args:
+        schedule: a `keras.optimizers.schedules.LearningRateSchedule` of updates.
+        accumulate: batches an update.
+    """
+
+    def __init__(self, schedule: Any, accumulate: int) -> None:
+        super().__init__()
+        self.schedule = schedule
+        self.accumulate = accumulate
+
+    def __call__(self, step: Any) -> Any:
+        return self.schedule(step // self.accumulate)
+
+    def get_config(self) -> dict[str, Any]:
+        schedule = keras.optimizers.schedules.serialize(self.schedule)
+        return {"schedule": schedule, "accumulate": self.accumulate}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> ScheduleOfUpdates:
+        return cls(keras.optimizers.schedules.deserialize(config["schedule"]), config["accumulate"])
+
+
 def for_training(
     model: keras.Model,
     steps: int,
@@ -107,6 +135,7 @@ def for_training(
     schedule: str = "cosine",
     weight_decay: float = 4e-3,
     ema_momentum: float | None = None,
+    accumulate: int = 1,
 ) -> keras.optimizers.Optimizer:
     """The optimiser and schedule of `keras_segnet.train`, for `model.compile`.
 
@@ -116,7 +145,7 @@ def for_training(
     Args:
         model: the network. Its classifier is left to AdamW where Muon takes the other kernels: filters that are classes
             are better not forced to be equally strong.
-        steps: training steps in all: epochs times steps an epoch.
+        steps: training steps in all, a batch each: epochs times steps an epoch.
         warmup_steps: steps over which a cosine schedule first rises. Default: a fortieth of `steps`, two of 80 epochs;
             `keras_segnet.train` takes two epochs' steps.
         optimizer: "muon" (default, `ConvolutionMuon`), "adamw" or "sgd" (`CaffeSGD`).
@@ -124,7 +153,9 @@ def for_training(
             0.1 for the networks of the paper's Table 1, 1e-3 for deep ones.
         schedule: "cosine" (default): up in a straight line, then down along a cosine to zero; or "constant".
         weight_decay: default 4e-3; the released code has 5e-4.
-        ema_momentum: what averages of the weights keep of themselves at each step (`use_ema`). Default: no averages.
+        ema_momentum: what averages of the weights keep of themselves at each update (`use_ema`). Default: no averages.
+        accumulate: batches whose gradients are averaged for an update (`gradient_accumulation_steps`). Default 1. The
+            schedule and the averages go by updates.
 
     Raises:
         InputError: there is no such optimiser or schedule.
@@ -136,14 +167,20 @@ def for_training(
         learning_rate = DEEP_SGD_RATE if deep_sgd else OPTIMIZERS[optimizer]
     rate: Any = learning_rate
     if schedule == "cosine":
-        rising = steps // 40 if warmup_steps is None else warmup_steps
+        rising = (steps // 40 if warmup_steps is None else warmup_steps) // accumulate
         rate = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0 if rising else learning_rate,
-            decay_steps=steps - rising,
+            decay_steps=max(1, steps // accumulate - rising),
             warmup_target=learning_rate if rising else None,
             warmup_steps=rising,
         )
-    more: dict[str, Any] = {} if ema_momentum is None else {"use_ema": True, "ema_momentum": ema_momentum}
+    more: dict[str, Any] = {}
+    if ema_momentum is not None:
+        # Keras averages after each batch, whether or not it updates.
+        more = {"use_ema": True, "ema_momentum": ema_momentum ** (1 / accumulate)}
+    if accumulate > 1:
+        more["gradient_accumulation_steps"] = accumulate
+        rate = ScheduleOfUpdates(rate, accumulate) if schedule == "cosine" else rate
     if optimizer == "sgd":
         return CaffeSGD(rate, decay_in_gradient=weight_decay, **more)
     if optimizer == "adamw":
@@ -158,4 +195,4 @@ def for_training(
     )
 
 
-__all__ = ["CaffeSGD", "ConvolutionMuon", "for_training"]
+__all__ = ["CaffeSGD", "ConvolutionMuon", "ScheduleOfUpdates", "for_training"]

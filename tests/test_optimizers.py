@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_segnet.optimizers import CaffeSGD, ConvolutionMuon
+from keras_segnet.errors import InputError
+from keras_segnet.optimizers import CaffeSGD, ConvolutionMuon, for_training
 
 SHAPES = [(3, 3, 4, 8), (3, 3, 16, 5), (1, 1, 3, 11), (7, 7, 2, 6), (1, 1, 1, 1)]
 
@@ -105,3 +106,72 @@ def test_a_saved_model_goes_on_with_the_same_optimizer(kind, tmp_path):
         one.fit(x, y, epochs=2, verbose=0, shuffle=False)
     for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+# The optimiser of a training.
+
+
+def small_model():
+    keras.utils.set_random_seed(1)
+    return keras.Sequential([keras.Input((None, None, 2)), keras.layers.Conv2D(4, 3), keras.layers.Conv2D(3, 1)])
+
+
+def train_by_hand(optimizer, model, gradients):
+    """Applies gradients and returns the rate of each step, the weights, and the averages where there are any."""
+    rates = []
+    for gradient in gradients:
+        rates.append(float(optimizer.learning_rate))
+        optimizer.apply([keras.ops.convert_to_tensor(each) for each in gradient], model.trainable_variables)
+    if optimizer.use_ema:
+        optimizer.finalize_variable_values(model.trainable_variables)
+    return rates, [variable.numpy() for variable in model.trainable_variables]
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw", "sgd"])
+@pytest.mark.parametrize("ema_momentum", [None, 0.75])
+def test_accumulated_batches_are_one_larger_batch(optimizer, ema_momentum):
+    accumulate, updates = 3, 8
+    settings = {"optimizer": optimizer, "ema_momentum": ema_momentum}
+    random = np.random.default_rng(4)
+    shapes = [variable.shape for variable in small_model().trainable_variables]
+    gradients = [[random.normal(size=s).astype("float32") for s in shapes] for _ in range(accumulate * updates)]
+    means = [[np.mean(of_one, axis=0) for of_one in zip(*gradients[i : i + 3], strict=True)] for i in range(0, 24, 3)]
+    one, many = small_model(), small_model()
+    large = for_training(one, updates, warmup_steps=2, **settings)
+    small = for_training(many, accumulate * updates, warmup_steps=2 * accumulate, accumulate=accumulate, **settings)
+    expected_rates, expected = train_by_hand(large, one, means)
+    rates, found = train_by_hand(small, many, gradients)
+    np.testing.assert_allclose(rates, np.repeat(expected_rates, accumulate), rtol=1e-6)
+    for a, b in zip(found, expected, strict=True):
+        # Keras's averages follow an update over the batches behind it, not at once.
+        np.testing.assert_allclose(a, b, atol=1e-5 if ema_momentum is None else 5e-3)
+
+
+def test_an_accumulating_optimiser_is_saved_with_its_schedule():
+    optimizer = for_training(small_model(), 24, accumulate=3)
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    for step in (0, 5, 6, 23):
+        assert float(again._learning_rate(step)) == float(optimizer._learning_rate(step))
+    assert again.gradient_accumulation_steps == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "optimizer", "rate"),
+    [("segnet", "muon", 4e-3), ("segnet", "adamw", 2e-3), ("segnet", "sgd", 1e-3), ("segnet_basic", "sgd", 0.1)],
+)
+def test_the_rate_of_a_training_rises_and_falls_along_a_cosine(name, optimizer, rate):
+    model = small_model()
+    model.name = name
+    found = for_training(model, 100, warmup_steps=20, optimizer=optimizer)
+    at = [float(found._learning_rate(step)) for step in (0, 10, 20, 60, 100)]
+    np.testing.assert_allclose(at, [0, rate / 2, rate, rate / 2, 0], atol=1e-9)
+    constant = for_training(model, 100, optimizer=optimizer, schedule="constant")
+    assert float(constant.learning_rate) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"), [({"optimizer": "adam"}, "did you mean adamw?"), ({"schedule": "cosin"}, "mean cosine?")]
+)
+def test_an_unknown_optimiser_or_schedule_is_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        for_training(small_model(), 10, **settings)

@@ -74,6 +74,11 @@ def logits_beside(probabilities: Any) -> Any:
     return getattr(probabilities, "_keras_logits", None)
 
 
+def batches_seen(optimizer: Any) -> int:
+    """Training steps of an optimiser, of which several make an update where it accumulates gradients."""
+    return int(part(optimizer, "_iterations", "keras").numpy())
+
+
 def maker(tensor: Any) -> Any:
     """The operation, mostly a layer, that a symbolic tensor of Keras comes from."""
     return part(tensor, "_keras_history", "keras").operation

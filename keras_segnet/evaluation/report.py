@@ -14,6 +14,7 @@ from keras_segnet.inference.segmenters import Segmenter
 from keras_segnet.metrics import ConfusionMatrix
 from keras_segnet.pictures.figures import draw_confusion_matrix, draw_curves
 from keras_segnet.pictures.overlays import comparison
+from keras_segnet.training.configuration import MONITORS
 
 OVERLAYS = 8
 
@@ -26,6 +27,7 @@ def write_report(
     matrix: ConfusionMatrix,
     segmenter: Segmenter,
     dataset: SegmentationDataset,
+    monitor: str,
 ) -> None:
     """Writes report.md, curves.png, confusion_matrix.png and overlays/ into the folder of a run.
 
@@ -37,16 +39,17 @@ def write_report(
         matrix: of `segmenter` on `dataset`.
         segmenter: the model that is reported on.
         dataset: the examples that it is scored on and shown with.
+        monitor: the validation score that picked the model's epoch, a column of `rows` without "val_".
     """
     draw_curves(rows, folder / "curves.png")
     draw_confusion_matrix(matrix.counts, dataset.classes, folder / "confusion_matrix.png")
     names = write_overlays(folder / "overlays", segmenter, dataset)
-    best = max(rows, key=lambda row: row["val_global_accuracy"])
+    best = max(rows, key=lambda row: row[f"val_{monitor}"])
     lines = [
         f"# {title}",
         "",
-        f"The model is that of epoch {best['epoch']:.0f} of {rows[-1]['epoch']:.0f}, with the best validation global "
-        "accuracy.",
+        f"The model is that of epoch {best['epoch']:.0f} of {rows[-1]['epoch']:.0f}, with the best validation "
+        f"{MONITORS[monitor]}.",
         f"Below are its scores on {dataset.name} ({len(dataset)} images), at the labels' own resolution.",
         "",
         *markdown_table(matrix, dataset.classes),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from keras_segnet.errors import InputError, refuse_unknown, shown
@@ -35,8 +35,22 @@ NORMALIZATIONS = ("valid_pixels", "weights", "sum")
 BALANCINGS = ("presence", "presence_with_ignored", "global", "released", "none")
 
 
+MONITORS = {
+    "mean_iou": "mean IoU",
+    "global_accuracy": "global accuracy",
+    "class_average_accuracy": "class average accuracy",
+}
+"""Validation scores that can pick the epoch that is kept, and what they are called."""
+
+
 def setting(
-    default: Any, help: str, *, unset: str | None = None, choices: Any = None, least: float | None = None
+    default: Any,
+    help: str,
+    *,
+    unset: str | None = None,
+    choices: Any = None,
+    least: float | None = None,
+    before: Any = MISSING,
 ) -> Any:
     """A field of `RunConfig`.
 
@@ -46,9 +60,15 @@ def setting(
         unset: what a default of None means.
         choices: the values that are allowed, if they are few.
         least: the smallest value that is allowed, if there is one.
+        before: what runs did whose config.json does not have the setting. Default: the default.
     """
-    shown = default if unset is None else unset
-    metadata = {"help": help, "shown": shown, "choices": choices and tuple(choices), "least": least}
+    metadata = {
+        "help": help,
+        "shown": default if unset is None else unset,
+        "choices": choices and tuple(choices),
+        "least": least,
+        "before": default if before is MISSING else before,
+    }
     return field(default=default, metadata=metadata)
 
 
@@ -72,6 +92,12 @@ class RunConfig:
     input_size: tuple[int, int] = setting((360, 480), "Train at this size, in pixels.")
     epochs: int = setting(100, "Pass over the training set this often.", least=1)
     batch_size: int = setting(4, "Train on this many images a step.", least=1)
+    accumulate: int = setting(
+        1,
+        "Average the gradients of this many batches for each update of the weights: as one larger batch, in the memory "
+        "of a small one. Batch normalisation sees the small ones.",
+        least=1,
+    )
     weights: str | None = setting(
         None,
         "Start from these weights: imagenet or an .npz of VGG16's convolutions for the encoder, camvid for segnet_edge "
@@ -112,8 +138,20 @@ class RunConfig:
         "constants of the released code, for CamVid), or none.",
         choices=BALANCINGS,
     )
+    # With 1 and no bound, a class of 0.08 % of the pixels weighs 163 and all its neighbours are taken for it.
     balancing_exponent: float = setting(
-        1.0, "Raise the class weights to this power: 1 as in the paper, 0.5 for less, 0 for none."
+        0.5, "Raise the class weights to this power: 1 as in the paper, 0.5 for less, 0 for none.", before=1.0
+    )
+    # About the largest of the constants in the released code, 9.6.
+    largest_weight: float | None = setting(
+        10.0, "Let no class weigh more than this, after the exponent; the paper has no bound.", before=None
+    )
+    monitor: str = setting(
+        "mean_iou",
+        "Keep the model of the epoch with the best validation mean_iou, global_accuracy (the paper) or "
+        "class_average_accuracy.",
+        choices=MONITORS,
+        before="global_accuracy",
     )
     augment: bool = setting(True, "Change training images at random: flip, scale, crop, colour.")
     scale: tuple[float, float] = setting(
@@ -133,6 +171,7 @@ class RunConfig:
         "Compute in mixed_bfloat16 or float32; auto is mixed_bfloat16 on devices with matrix units for it (GPUs from "
         "Ampere on, CPUs with AMX) and float32 elsewhere. The model is saved in float32.",
         choices=("auto", "mixed_bfloat16", "float32"),
+        before="float32",
     )
 
     def __post_init__(self) -> None:
@@ -144,6 +183,8 @@ class RunConfig:
             raise InputError(f"`scale` must be two positive numbers, the smaller first; not {self.scale}.")
         if not self.width > 0:
             raise InputError(f"`width` must be above 0, not {self.width:g}.")
+        if self.largest_weight is not None and not self.largest_weight > 0:
+            raise InputError(f"`largest_weight` must be above 0, not {self.largest_weight:g}.")
         if self.ema_momentum is not None and not 0 <= self.ema_momentum < 1:
             raise InputError(f"`ema_momentum` must be at least 0 and below 1, not {self.ema_momentum}.")
         if self.learning_rate is None:
@@ -239,6 +280,7 @@ def with_settings(parameters: list[inspect.Parameter]) -> Callable[[Function], F
 __all__ = [
     "BALANCINGS",
     "DEEP_SGD_RATE",
+    "MONITORS",
     "NORMALIZATIONS",
     "OPTIMIZERS",
     "SCHEDULES",

@@ -56,6 +56,7 @@ def optimizer_of(config: RunConfig, model: keras.Model, steps: int) -> keras.opt
         schedule=config.schedule,
         weight_decay=config.weight_decay,
         ema_momentum=config.ema_momentum,
+        accumulate=config.accumulate,
     )
 
 

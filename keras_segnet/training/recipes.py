@@ -37,8 +37,8 @@ def paper(model: str, weights: str | None = None) -> dict[str, Any]:
     SGD with momentum 0.9 at a constant rate, in batches of 12 that are dealt anew each epoch and not augmented, from He
     initial weights; median frequency balancing (`balancing="none"` is the table's other half, natural frequency); local
     contrast normalisation; and statistics of batch normalisation from a pass over the training set before each
-    evaluation. As in every run, the epoch with the best validation global accuracy is kept. (The paper evaluates each
-    1000 steps; a run does so each epoch.)
+    evaluation. The epoch with the best validation global accuracy is kept. (The paper evaluates each 1000 steps;
+    a run does so each epoch.)
 
     Args:
         model: registry name of the network.
@@ -55,6 +55,8 @@ def paper(model: str, weights: str | None = None) -> dict[str, Any]:
         "preprocessing": "lcn" if weights is None else "imagenet",
         "balancing": "presence",
         "balancing_exponent": 1.0,
+        "largest_weight": None,
+        "monitor": "global_accuracy",
         "loss_normalization": "valid_pixels",
         "recalibrate": True,
     }

@@ -3,7 +3,7 @@
     config.json            what made the run
     metrics.csv            a row an epoch
     checkpoint.keras       model and optimiser after the last whole epoch; the run goes on from here
-    model.keras            the model of the epoch with the best validation global accuracy (the paper's choice)
+    model.keras            the model of the epoch with the best validation score (`monitor`)
     tensorboard/           logs, if asked for
     report.md, curves.png, confusion_matrix.png, overlays/    written at the end
 
@@ -27,6 +27,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_segnet._compat import batches_seen
 from keras_segnet.callbacks import (
     BatchNormRecalibration,
     MedianFrequencyBalancing,
@@ -38,7 +39,7 @@ from keras_segnet.data.dataset import Classes
 from keras_segnet.data.pipeline import EpochBatches, for_keras, names_in_batch, steps_per_epoch, training_epochs
 from keras_segnet.errors import InputError
 from keras_segnet.files import PARTIAL, first_line, read_json, read_text, reading, whole_file, write_text
-from keras_segnet.training.configuration import SETTINGS, RunConfig, as_text
+from keras_segnet.training.configuration import MONITORS, SETTINGS, RunConfig, as_text
 from keras_segnet.training.devices import current_share, synchronize, undistributed, unsynchronized
 from keras_segnet.training.network import build_for_training, build_network
 from keras_segnet.training.progress import TrainingProgress
@@ -92,10 +93,8 @@ class Run:
                 raise InputError(f"{self.config_path} is not the config.json of a run: {name:.60} is no setting.")
         if "data" not in content:
             raise InputError(f"{self.config_path} is not the config.json of a run: there is no data in it.")
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
-        }
-        values.setdefault("precision", "float32")  # Older runs had no other.
+        values: dict[str, Any] = {name: each.metadata["before"] for name, each in SETTINGS.items()}
+        values |= {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
         try:
             return RunConfig(**values)
         except InputError as error:
@@ -129,7 +128,7 @@ class Run:
                 for row in csv.DictReader(lines, strict=True)
             ]
         for row in rows:
-            if not {"epoch", "val_global_accuracy"} <= set(row):
+            if not {"epoch", *(f"val_{name}" for name in MONITORS)} <= set(row):
                 raise InputError(f"{self.metrics_path} is not the metrics.csv of a run: columns are missing.")
         return rows
 
@@ -175,7 +174,7 @@ def fit(
         raise InputError(f"`batch_size` {config.batch_size} must be a multiple of the {share.devices} devices.")
     if run.checkpoint_path.is_file():
         model = _load_checkpoint(run.checkpoint_path)
-        epoch = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
+        epoch = batches_seen(model.optimizer) // steps
         progress.display.say(f"Continuing after epoch {epoch} of {config.epochs}.")
     else:
         model = build_for_training(config, training.classes, steps)
@@ -183,7 +182,11 @@ def fit(
     augmentation = Augmentation(scale=config.scale) if config.augment else None
     changes: list[keras.callbacks.Callback] = []
     if config.balancing not in ("none", "released"):
-        changes.append(MedianFrequencyBalancing(training, config.balancing, config.balancing_exponent))
+        changes.append(
+            MedianFrequencyBalancing(
+                training, config.balancing, config.balancing_exponent, largest=config.largest_weight
+            )
+        )
     if config.ema_momentum is not None:
         changes.append(WeightAveraging())
     if config.recalibrate:
@@ -303,11 +306,12 @@ class _Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         row = {"epoch": epoch + 1, "learning_rate": float(self.model.optimizer.learning_rate)}
         row |= {key: float(value) for key, value in sorted((logs or {}).items())}
-        best_before = max((r["val_global_accuracy"] for r in self.rows), default=-1.0)
+        monitor = f"val_{self.config.monitor}"
+        best_before = max((r[monitor] for r in self.rows), default=-1.0)
         self.rows.append(row)
         if self.writes:
             self.run.write_rows(self.rows)
-        if row["val_global_accuracy"] > best_before:
+        if row[monitor] > best_before:
             with averaged_weights(self.model):
                 if self.writes:
                     _save(self._in_float32(), self.run.model_path)

@@ -194,7 +194,8 @@ def report(
     segmenter = KerasSegmenter(load_keras_model(run.model_path))
     matrix = evaluate(segmenter, validation, display=display).matrix
     settings: dict[str, object] = {name: as_text(value) for name, value in asdict(config).items()}
-    write_report(run.folder, f"{config.model} on {training.name}", settings, run.rows(), matrix, segmenter, validation)
+    title = f"{config.model} on {training.name}"
+    write_report(run.folder, title, settings, run.rows(), matrix, segmenter, validation, config.monitor)
     return TrainedRun(run.folder, validation.name, validation.classes, matrix.scores())
 
 

@@ -48,7 +48,10 @@ CONFIG = {
     "classes": {"names": ["a", "b"], "colours": [[1, 2, 3], [4, 5, 6]], "ignored": 255},
     "training_images": 4,
 }
-METRICS = b"epoch,learning_rate,loss,val_global_accuracy\n1,0.002,1.5,0.25\n2,0.001,1.25,0.5\n"
+METRICS = (
+    b"epoch,learning_rate,loss,val_global_accuracy,val_class_average_accuracy,val_mean_iou\n"
+    b"1,0.002,1.5,0.25,0.25,0.125\n2,0.001,1.25,0.5,0.25,0.125\n"
+)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from keras_segnet.cli.main import app, run
 from keras_segnet.data import evaluation_batches, folder
 from keras_segnet.inference.classes import classes_of
 from keras_segnet.losses import WeightedCrossentropy
-from keras_segnet.metrics import BoundaryF1, ConfusionMatrix, GlobalAccuracy
+from keras_segnet.metrics import BoundaryF1, ConfusionMatrix, MeanIoU
 
 SHELL = [sys.executable, "-m", "keras_segnet.cli"]
 
@@ -69,14 +69,14 @@ def test_train_writes_the_run_folder(trained: tuple[Path, Path]) -> None:
     assert not list(output.glob("*.partial*"))
 
 
-def test_model_is_that_of_the_best_validation_global_accuracy(trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_model_is_that_of_the_best_validation_mean_iou(trained: tuple[Path, Path], tmp_path: Path) -> None:
     data, output = trained
     rows = list(csv.DictReader((output / "metrics.csv").open()))
-    best = max(float(row["val_global_accuracy"]) for row in rows)
+    best = max(float(row["val_mean_iou"]) for row in rows)
     model = keras.models.load_model(output / "model.keras", compile=False)
-    model.compile(loss=WeightedCrossentropy(11, ignore_class=255), metrics=[GlobalAccuracy(11, 255)])
+    model.compile(loss=WeightedCrossentropy(11, ignore_class=255), metrics=[MeanIoU(11, 255)])
     found = model.evaluate(evaluation_batches(folder(data, "val"), 4, (24, 32)), verbose=0, return_dict=True)
-    assert found["global_accuracy"] == pytest.approx(best, abs=1e-6)
+    assert found["mean_iou"] == pytest.approx(best, abs=1e-6)
 
 
 def exported(kind: str, trained: tuple[Path, Path], output: Path) -> Path:

@@ -34,6 +34,7 @@ def test_the_papers_set_up(model: str, rate: float, steps: int) -> None:
     assert (config.optimizer, config.learning_rate, config.schedule) == ("sgd", rate, "constant")
     assert (config.batch_size, config.weight_decay, config.augment) == (12, 5e-4, False)
     assert (config.balancing, config.loss_normalization, config.preprocessing) == ("presence", "valid_pixels", "lcn")
+    assert (config.balancing_exponent, config.largest_weight, config.monitor) == (1.0, None, "global_accuracy")
     assert config.recalibrate and config.ema_momentum is None and config.weights is None
     assert config.epochs * 31 == pytest.approx(steps, rel=0.01)
 
@@ -80,10 +81,12 @@ def test_a_run_of_old_settings_can_still_be_read(tmp_path: Path) -> None:
     run_folder.create(config_of(None, "segnet"), street_scenes("train", 2, (24, 32)))
     content = json.loads(run_folder.config_path.read_text())
     new = ("recipe", "preprocessing", "schedule", "loss_normalization", "ema_momentum", "recalibrate", "precision")
-    for name in new:
+    newer = ("accumulate", "balancing_exponent", "largest_weight", "monitor")
+    for name in (*new, *newer):
         del content[name]
     run_folder.config_path.write_text(json.dumps(content))
-    assert run_folder.config() == config_of(None, "segnet")
+    before = {"balancing_exponent": 1.0, "largest_weight": None, "monitor": "global_accuracy", "precision": "float32"}
+    assert run_folder.config() == config_of(None, "segnet", **before)
 
 
 @pytest.fixture(scope="module")

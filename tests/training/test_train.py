@@ -1,16 +1,20 @@
 """`keras_segnet.train` does what the command does."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tiny_network
 
 import keras_segnet
 from keras_segnet.cli.main import run
 from keras_segnet.data import street_scenes, write_folder
 from keras_segnet.errors import InputError
+from keras_segnet.models import NETWORKS
 from keras_segnet.progress import Display
 from keras_segnet.training.train import TrainedRun
 
@@ -104,6 +108,47 @@ def test_a_run_keeps_the_precision_that_was_chosen_for_it(
         assert not any("another device" in line for line in shown.lines)
     with pytest.raises(InputError, match=f"`precision` {other} differs from the run"):
         keras_segnet.train(data, output=output, resume=True, precision=other)
+
+
+class Impatient(Display):
+    """Presses Ctrl-C when an epoch has been shown."""
+
+    def say(self, line: str) -> None:
+        if line.startswith("Epoch "):
+            raise KeyboardInterrupt
+
+
+TINY = {"model": "tiny", "input_size": SIZE, "optimizer": "adamw", "batch_size": 2}
+
+
+@pytest.fixture
+def tiny() -> Iterator[None]:
+    """A network that compiles fast, in the registry."""
+    before = dict(NETWORKS)
+    tiny_network.register()
+    yield
+    NETWORKS.clear()
+    NETWORKS.update(before)
+
+
+def stopped_and_resumed(data: Path, output: Path, **settings: Any) -> TrainedRun:
+    with pytest.raises(KeyboardInterrupt):
+        keras_segnet.train(data, output=output, display=Impatient(), **settings)
+    resumed = keras_segnet.train(output=output, resume=True, display=Display())
+    assert resumed is not None
+    return resumed
+
+
+def test_a_run_resumes_amid_accumulated_batches(data: Path, tiny: None, tmp_path: Path) -> None:
+    settings = {**TINY, "epochs": 3, "accumulate": 4}  # Of 6 batches, two of them behind the first epoch.
+    unbroken = keras_segnet.train(data, output=tmp_path / "unbroken", display=Display(), **settings)
+    assert unbroken is not None
+    resumed = stopped_and_resumed(data, tmp_path / "resumed", **settings)
+    assert resumed.history == unbroken.history
+    assert len({row["loss"] for row in resumed.history}) == 3
+    ours, theirs = (keras.models.load_model(each.folder / "checkpoint.keras") for each in (resumed, unbroken))
+    assert_equal_weights(ours, theirs)
+    assert ours.optimizer.iterations == 6 // 4
 
 
 @pytest.mark.parametrize(
