@@ -5,7 +5,7 @@ from keras_segnet.data.cityscapes import cityscapes
 from keras_segnet.data.dataset import Classes, Example, FileDataset, SegmentationDataset
 from keras_segnet.data.drawn import street_scenes
 from keras_segnet.data.folder import folder, write_folder
-from keras_segnet.data.open import available_splits, open_dataset
+from keras_segnet.data.open import available_splits, convert, open_dataset
 from keras_segnet.data.pipeline import Augmentation, evaluation_batches, steps_per_epoch, training_batches
 from keras_segnet.data.statistics import (
     BALANCING,
@@ -30,6 +30,7 @@ __all__ = [
     "available_splits",
     "camvid",
     "cityscapes",
+    "convert",
     "count_classes",
     "evaluation_batches",
     "folder",

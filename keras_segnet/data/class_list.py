@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from keras_segnet.colours import distinct_colours
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.labels import Colour, LabelCoding
 from keras_segnet.errors import InputError, shown
-from keras_segnet.files import is_printable, read_json, read_text, reading
+from keras_segnet.files import is_printable, read_json, read_text, reading, write_text
 
 IGNORED = 255
 """Label value of the classes that a list says are ignored."""
@@ -81,6 +82,15 @@ def read_class_list(folder: Path, ignore_class: int | None = IGNORED) -> ClassLi
                 entries = read(folder / name)
             return class_list(folder / name, entries, ignore_class)
     return None
+
+
+def write_class_list(path: Path, classes: Classes) -> None:
+    """Writes a `classes.csv` for grey labels whose values are the classes' positions."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("name", "value", "r", "g", "b"))
+    table.writerows((name, value, *classes.colours[value]) for value, name in enumerate(classes.names))
+    write_text(path, text.getvalue())
 
 
 def class_list(path: Path, entries: Sequence[Entry], ignore_class: int | None) -> ClassList:

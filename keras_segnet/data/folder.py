@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -17,7 +18,8 @@ from keras_segnet.data.files import OnFault, find_images, read_names, refuse, wi
 from keras_segnet.data.images import read_label, refuse_damaged, write_png
 from keras_segnet.data.splits import FRACTIONS, SPLITS, deal_out, refuse_other_split
 from keras_segnet.errors import InputError
-from keras_segnet.files import read_lines, unique_file_names, write_text
+from keras_segnet.files import PARTIAL, read_lines, unique_file_names, write_text
+from keras_segnet.progress import Progress, silent
 from keras_segnet.threads import in_threads
 
 SPLITS_AND_ALL = (*SPLITS, "all")
@@ -88,7 +90,9 @@ def folder(
     return FileDataset(f"{root.resolve().name} {split}", found.classes, pairs, found.coding)
 
 
-def write_folder(path: str | os.PathLike[str], splits: Mapping[str, SegmentationDataset]) -> None:
+def write_folder(
+    path: str | os.PathLike[str], splits: Mapping[str, SegmentationDataset], progress: Progress = silent
+) -> None:
     """Writes data sets as a folder that `folder` reads: images/, labels/, classes.txt and a list for each split.
 
     Args:
@@ -96,23 +100,37 @@ def write_folder(path: str | os.PathLike[str], splits: Mapping[str, Segmentation
         splits: a data set for each of "train", "val" and "test"; all of the same classes. Ignored pixels become 255.
             Files are named as the examples, see `keras_segnet.files.unique_file_names`: of examples with one name, in
             one split or in two, the second and later ones get a number.
+        progress: shows how far it is.
 
     Raises:
-        InputError: there is something at `path` already, or the data sets have different classes.
+        InputError: there is something at `path` already, the data sets have different classes, or an example cannot be
+            read; nothing is written then.
     """
-    root = Path(path)
-    if root.exists():
-        raise InputError(f"{root} exists already; choose another folder.")
+    target = Path(path)
+    if target.exists():
+        raise InputError(f"{target} exists already; choose another folder.")
     classes, *others = (dataset.classes for dataset in splits.values())
     if any(other.names != classes.names for other in others):
         raise InputError("the splits of a data set must have the same classes; these have different ones.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    root = target.with_name(f"{target.name}{PARTIAL}")
+    shutil.rmtree(root, ignore_errors=True)
+    try:
+        root.mkdir()
+        _write(root, splits, classes, progress)
+        root.rename(target)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _write(root: Path, splits: Mapping[str, SegmentationDataset], classes: Classes, progress: Progress) -> None:
     for part in ("images", "labels"):
-        (root / part).mkdir(parents=True)
+        (root / part).mkdir()
     items = [(dataset, index) for dataset in splits.values() for index in range(len(dataset))]
     names = iter(unique_file_names(dataset.item_name(index) for dataset, index in items))
     for split, dataset in splits.items():
         files = [f"{next(names)}.png" for _ in range(len(dataset))]
-        for index, file in enumerate(files):
+        for index, file in enumerate(progress(files, len(files), f"Writing {dataset.name}")):
             image, label = dataset[index]
             write_png(root / "images" / file, image)
             write_png(root / "labels" / file, np.where(label < len(classes), label, USUAL_IGNORED))

@@ -1,4 +1,4 @@
-"""`keras-segnet data`: look at a data set before training on it."""
+"""`keras-segnet data`: look at a data set before training on it, and convert what label tools write."""
 
 from __future__ import annotations
 
@@ -161,6 +161,24 @@ def weights(
         }
         write_text(json_file, json.dumps(content, indent=2) + "\n")
         say(f"The weights are in {json_file}.")
+
+
+@app.command()
+def convert(
+    data: DataArgument,
+    output: Annotated[Path, typer.Argument(help="The folder to write; it must not exist yet.")],
+) -> None:
+    """Write a label tool's export, or any data set, as a folder of images/, labels/ and classes.csv.
+
+    Reads COCO, LabelMe, CVAT, YOLO segmentation, Label Studio, Supervisely, and masks with a label map; docs/data.md
+    says what becomes of overlaps, borders and rotated photographs.
+
+    Example: `keras-segnet data convert annotations.json my_images`
+    """
+    from keras_segnet.data import convert as write
+
+    written = write(data, output, screen.progress)
+    say(f"{output} has {len(written)} images and the classes {', '.join(written.classes.names)}.")
 
 
 def _in_both(first: SegmentationDataset, second: SegmentationDataset) -> list[Path]:
