@@ -20,8 +20,9 @@ from keras_segnet.training.recipes import RECIPES, is_of_table_1, settings_of
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 DATA_HELP = (
-    "A folder: images/ and labels/, or CamVid, VOC 2012, Cityscapes or SUN RGB-D as they come; its kind may be said, "
-    "as in voc2012:FOLDER. Or 'camvid' to download it, or 'streets' for drawn ones."
+    "A folder: images/ and labels/; or CamVid, VOC 2012, Cityscapes or SUN RGB-D as they come; or what COCO, LabelMe, "
+    "CVAT, YOLO, Label Studio or Supervisely export. Its kind may be said, as in voc2012:FOLDER. Or 'camvid' to "
+    "download it, or 'streets' for drawn ones."
 )
 
 OPTIMIZERS = {"muon": 4e-3, "adamw": 2e-3, "sgd": 0.1}
