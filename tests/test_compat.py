@@ -18,7 +18,6 @@ from pathlib import Path
 
 import keras
 import pytest
-import tensorflow as tf
 from packaging.requirements import Requirement
 
 import keras_segnet
@@ -67,24 +66,6 @@ def test_an_optimizer_tells_its_variables() -> None:
     optimizer = keras.optimizers.SGD()
     optimizer.build(variables)
     assert [id(each) for each in _compat.variables_of(optimizer)] == [id(each) for each in variables]
-
-
-@pytest.mark.parametrize("jit_compile", [None, False, True], ids=["eager", "graph", "xla"])
-@pytest.mark.parametrize("nested", [False, True], ids=["outer", "nested"])
-def test_tracing_for_xla_is_told_from_other_tracing(jit_compile: bool | None, nested: bool) -> None:
-    told = []
-
-    def function(x: tf.Tensor) -> tf.Tensor:
-        told.append(_compat.traced_by_xla())
-        return x + 1
-
-    called = tf.function(function) if nested and jit_compile is not None else function
-    if jit_compile is not None:
-        outer = tf.function(lambda x: tf.cond(x > 0, lambda: called(x), lambda: x), jit_compile=jit_compile)
-        outer(tf.constant(1.0))
-    else:
-        function(tf.constant(1.0))
-    assert told and set(told) == {bool(jit_compile)}
 
 
 def test_a_part_that_moved_is_named_with_its_package() -> None:

@@ -111,27 +111,6 @@ def overrides(*hooks: str) -> Callable[[Kind], Kind]:
     return check
 
 
-def traced_by_xla() -> bool:
-    """Whether TensorFlow is tracing a function for XLA.
-
-    `tf.function(jit_compile=True)` traces under a control-flow context that says so. TensorFlow has no public question
-    for it; the graph keeps the context, and functions inside functions inherit it from the outer graph.
-    """
-    import tensorflow as tf
-
-    if tf.executing_eagerly():
-        return False
-    graph = tf.compat.v1.get_default_graph()
-    while graph is not None:
-        context = part(graph, "_get_control_flow_context", "tensorflow")()
-        while context is not None:
-            if context.IsXLAContext():
-                return True
-            context = context.outer_context
-        graph = getattr(graph, "outer_graph", None)
-    return False
-
-
 def read_saved_metadata(content: bytes) -> Any:
     """The message in keras_metadata.pb, which Keras 2 put into its SavedModels."""
     metadata = _module("tensorflow.python.keras.protobuf.saved_metadata_pb2", "tensorflow").SavedMetadata()

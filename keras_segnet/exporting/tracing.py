@@ -9,7 +9,9 @@ import keras
 
 from keras_segnet.exporting.deconvolution import with_deconvolutions_as_convolutions
 from keras_segnet.exporting.heads import without_softmax
-from keras_segnet.layers import portable_indices
+from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D, arithmetic_encoding
+from keras_segnet.layers.pooling import Encoding
+from keras_segnet.layers.quantized_encoding import QuantizedEncoding
 
 
 def trace(
@@ -26,19 +28,38 @@ def trace(
         shape: of the image, `(batch, height, width, 3)`; a batch of None may be of any size.
         head: name of what comes out.
         finish: takes logits to that; see `keras_segnet.exporting.heads.head`.
-        int8_steps: see `portable_indices`.
+        int8_steps: for a graph that will be quantised to int8 after tracing: by name of a pooling layer, the difference
+            of neighbouring int8 values of its input. Default None: no graph of this kind.
     """
     import tensorflow as tf
 
     original = without_softmax(model)
-    network = with_deconvolutions_as_convolutions(original)
+
+    def encoding_of(layer: keras.Layer) -> Encoding:
+        return arithmetic_encoding if int8_steps is None else QuantizedEncoding(int8_steps.get(layer.name))
+
+    network = with_encodings(with_deconvolutions_as_convolutions(original), encoding_of)
     # As constants, so that converters fold batch normalisation into the convolutions.
     weights = [[tf.constant(variable.numpy()) for variable in variables]
                for variables in (original.trainable_variables, original.non_trainable_variables)]  # fmt: skip
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")], autograph=False)
     def predict(image: Any) -> Any:
-        with portable_indices(int8_steps):
-            return {head: finish(network.stateless_call(*weights, image, training=False)[0])}
+        return {head: finish(network.stateless_call(*weights, image, training=False)[0])}
 
     return predict.get_concrete_function()
+
+
+def with_encodings(model: keras.Model, encoding_of: Callable[[keras.Layer], Encoding]) -> keras.Model:
+    """A copy whose pooling and unpooling layers have other encodings; its weights have the order and shapes of `model`.
+
+    Runtimes on the edge have no op for positions, and slow ones for comparisons.
+    """
+
+    def clone(layer: keras.Layer) -> keras.Layer:
+        copy = type(layer).from_config(layer.get_config())
+        if isinstance(copy, (MaxPoolingWithArgmax2D, MaxUnpooling2D)):
+            copy.encoding = encoding_of(layer)
+        return copy
+
+    return keras.models.clone_model(model, clone_function=clone, recursive=True)

@@ -3,7 +3,7 @@
 from keras_segnet.layers.batch_normalization import BatchNormalization
 from keras_segnet.layers.crf_as_rnn import CRFasRNN
 from keras_segnet.layers.normalization import LocalContrastNormalization, LocalResponseNormalization
-from keras_segnet.layers.pooling import MaxPoolingWithArgmax2D, MaxUnpooling2D, portable_indices
+from keras_segnet.layers.pooling import MaxPoolingWithArgmax2D, MaxUnpooling2D
 from keras_segnet.layers.sizes import BroadcastLike, InterpolateLike, ZeroPaddingTo
 from keras_segnet.layers.softmax import Softmax
 from keras_segnet.layers.upsampling import BilinearUpsampling, CropLike
@@ -21,5 +21,4 @@ __all__ = [
     "MaxUnpooling2D",
     "Softmax",
     "ZeroPaddingTo",
-    "portable_indices",
 ]

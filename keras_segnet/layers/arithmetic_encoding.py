@@ -15,38 +15,44 @@ import ml_dtypes
 import numpy as np
 from keras import backend, ops
 
-from keras_segnet.layers import window_encoding
-from keras_segnet.layers.geometry import Size, lay_windows
-from keras_segnet.layers.window_encoding import Tensor
+from keras_segnet.layers.geometry import Pooling
+from keras_segnet.layers.tensor import Size, Tensor
+from keras_segnet.layers.windows import fit, join_windows, uncover
+
+NAME = "arithmetic"
 
 
-def max_pool(x: Tensor, pool_size: tuple[int, int], padding: str) -> tuple[Tensor, Tensor]:
+def index_dtype(dtype: str) -> str:
+    """Dtype of the codes: that of the map."""
+    return dtype
+
+
+def max_pool(x: Tensor, pooling: Pooling) -> tuple[Tensor, Tensor]:
     """Pools windows that touch without overlapping.
 
     Some GPU kernels of max pooling start at -10000, so a map should not be below that: pool after a ReLU.
 
     Args:
         x: float tensor `(batch, height, width, channels)` of a known number of channels.
-        pool_size: `(rows, columns)` of a window.
-        padding: `"same"` or `"valid"`.
+        pooling: the windows.
 
     Returns:
         `(pooled, codes)`, both `(batch, rows of windows, columns of windows, channels)`.
+
+    Raises:
+        NotImplementedError: windows overlap or leave gaps.
     """
+    require_touching(pooling)
+    pool_size = pooling.pool_size
     if pool_size == (1, 1):
         return x, ops.zeros_like(x)
-    height, width = ops.shape(x)[1:3]
-    rows = lay_windows(height, pool_size[0], pool_size[0], padding)
-    columns = lay_windows(width, pool_size[1], pool_size[1], padding)
+    rows, columns = pooling.windows(ops.shape(x)[1:3])
     # The lowest number and not minus infinity, which a convolution would multiply by zero.
     lowest = float(ml_dtypes.finfo(backend.standardize_dtype(x.dtype)).min)
-    covered = window_encoding.fit(
-        x, rows.count * pool_size[0], columns.count * pool_size[1], rows.before, columns.before, lowest
-    )
-    best = ops.max_pool(x, pool_size, pool_size, padding, data_format="channels_last")
-    places = [(row, column) for row in range(pool_size[0]) for column in range(pool_size[1])]
+    covered = fit(x, rows.covered, columns.covered, rows.before, columns.before, lowest)
+    best = ops.max_pool(x, pool_size, pool_size, pooling.padding, data_format="channels_last")
     # -1 where a member is not the maximum. The last member needs no look: if no other one is the maximum, it is.
-    not_best = [ops.floor(_hold(_gather(covered, pool_size, place) - best)) for place in places[:-1]]
+    not_best = [ops.floor(_hold(_gather(covered, pool_size, place) - best)) for place in pooling.places[:-1]]
     # With n for 1 where a member is not the maximum, the place is n0 + n0 n1 + n0 n1 n2 = n0 (1 + n1 (1 + n2)).
     code = -not_best[-1]
     for one in not_best[-2::-1]:
@@ -54,12 +60,11 @@ def max_pool(x: Tensor, pool_size: tuple[int, int], padding: str) -> tuple[Tenso
     return best, code
 
 
-def max_unpool(
-    updates: Tensor, codes: Tensor, pool_size: tuple[int, int], padding: str, size: tuple[Size, Size] | None
-) -> Tensor:
+def max_unpool(updates: Tensor, indices: Tensor, pooling: Pooling, size: tuple[Size, Size]) -> Tensor:
     """Writes each update at its place in its window and zero elsewhere; as `window_encoding.max_unpool`."""
-    codes = ops.cast(codes, updates.dtype)
-    last = pool_size[0] * pool_size[1] - 1
+    require_touching(pooling)
+    codes = ops.cast(indices, updates.dtype)
+    last = len(pooling.places) - 1
     # By how many places the code lies beyond each place. From one to the next that falls by one until it is zero, so
     # the differences are ones where updates belong beyond a place, and zeros.
     beyond = [codes, *(ops.relu(codes - float(place)) for place in range(1, last))]
@@ -69,7 +74,16 @@ def max_unpool(
         written.append(remaining - passed_on)
         remaining = passed_on
     written.append(remaining)
-    return window_encoding.uncover(window_encoding.join_windows(written, pool_size), pool_size, padding, size)
+    return uncover(join_windows(written, pooling.pool_size), pooling, size)
+
+
+def require_touching(pooling: Pooling) -> None:
+    """Raises a NotImplementedError unless each element lies in exactly one window."""
+    if not pooling.touches:
+        raise NotImplementedError(
+            f"exported graphs pool with strides equal to pool_size; here pool_size is {pooling.pool_size}, strides "
+            f"{pooling.strides}."
+        )
 
 
 def _gather(covered: Tensor, pool_size: tuple[int, int], place: tuple[int, int]) -> Tensor:

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
-Tensor = Any
+from keras_segnet.layers.tensor import Tensor
+
 Filter = Callable[[Tensor], Tensor]
 """Takes `(batch, height, width, channels)` to the same, each channel for itself."""
 

@@ -13,40 +13,58 @@ of zeros and sixes below are exact in int8.
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 from keras import ops
 
-from keras_segnet.layers import window_encoding
-from keras_segnet.layers.geometry import Size, lay_windows
-
-Tensor = Any
+from keras_segnet.layers import arithmetic_encoding
+from keras_segnet.layers.geometry import Pooling
+from keras_segnet.layers.tensor import Size, Tensor
+from keras_segnet.layers.windows import fit, join_windows, split_windows, uncover
 
 UNIT = 6.0
 """Of the codes: what ReLU6, which kernels apply for nothing, saturates at."""
 
 
-def max_pool(x: Tensor, pool_size: tuple[int, int], padding: str, step: float) -> tuple[Tensor, Tensor]:
-    """Pools windows that touch without overlapping, of a map without negative values (after a ReLU).
+class QuantizedEncoding:
+    """The encoding of one layer of an int8 graph.
 
     Args:
-        x: tensor `(batch, height, width, channels)`.
-        pool_size: `(rows, columns)` of a window; with padding `"same"`, at most 2 each.
-        padding: `"same"` or `"valid"`.
-        step: difference of neighbouring int8 values of `x`.
-
-    Returns:
-        `(pooled, codes)`, both `(batch, rows of windows, columns of windows, channels)`.
+        step: of a pooling layer, the difference of neighbouring int8 values of its input, which must not be negative
+            and whose windows must not hang over the start of the map. Default None: no such step; codes are found as
+            by `arithmetic_encoding`.
     """
+
+    NAME = "quantized"
+
+    def __init__(self, step: float | None = None) -> None:
+        self.step = step
+
+    def index_dtype(self, dtype: str) -> str:
+        """Dtype of the codes: that of the map."""
+        return dtype
+
+    def max_pool(self, x: Tensor, pooling: Pooling) -> tuple[Tensor, Tensor]:
+        """Pools windows that touch: `(pooled, codes)`; see `arithmetic_encoding.max_pool`."""
+        if self.step is None:
+            pooled, codes = arithmetic_encoding.max_pool(x, pooling)
+            return pooled, codes * UNIT
+        return _max_pool(x, pooling, self.step)
+
+    def max_unpool(self, updates: Tensor, indices: Tensor, pooling: Pooling, size: tuple[Size, Size]) -> Tensor:
+        """Writes each update at its place in its window and zero elsewhere; as `window_encoding.max_unpool`."""
+        return _max_unpool(updates, ops.cast(indices, updates.dtype), pooling, size)
+
+
+def _max_pool(x: Tensor, pooling: Pooling, step: float) -> tuple[Tensor, Tensor]:
+    arithmetic_encoding.require_touching(pooling)
+    pool_size = pooling.pool_size
     if pool_size == (1, 1):
         return x, ops.zeros_like(x)
     # Every tensor from here to the differences has one scale, so equal values stay equal.
     stretched = x * (UNIT / step)
-    height, width = ops.shape(x)[1:3]
-    rows = lay_windows(height, pool_size[0], pool_size[0], padding).count
-    columns = lay_windows(width, pool_size[1], pool_size[1], padding).count
-    covered = window_encoding.fit(stretched, rows * pool_size[0], columns * pool_size[1], 0, 0, 0.0)
-    members = window_encoding.split_windows(covered, pool_size)
+    rows, columns = pooling.windows(ops.shape(x)[1:3])
+    covered = fit(stretched, rows.covered, columns.covered, 0, 0, 0.0)
+    members = split_windows(covered, pooling, rows, columns)
     best = ops.max_pool(covered, pool_size, pool_size, "valid", data_format="channels_last")
     no_maximum_yet = [ops.relu6(best - members[0])]
     for member in members[1:-1]:
@@ -57,17 +75,14 @@ def max_pool(x: Tensor, pool_size: tuple[int, int], padding: str, step: float) -
     codes = functools.reduce(ops.add, no_maximum_yet)
     # Not `best` shrunk again: the converter measures a tensor wrongly if a product is all that is made of it, because
     # the product then overwrites it. So `x` needs this second use.
-    return ops.max_pool(x, pool_size, pool_size, padding, data_format="channels_last"), codes
+    return ops.max_pool(x, pool_size, pool_size, pooling.padding, data_format="channels_last"), codes
 
 
-def max_unpool(
-    updates: Tensor, codes: Tensor, pool_size: tuple[int, int], padding: str, size: tuple[Size, Size] | None
-) -> Tensor:
-    """Writes each update at its place in its window and zero elsewhere; as `window_encoding.max_unpool`."""
+def _max_unpool(updates: Tensor, codes: Tensor, pooling: Pooling, size: tuple[Size, Size]) -> Tensor:
     scaled = updates * (1 / UNIT)
     written = []
     at_or_beyond: Tensor = UNIT  # Whether the code is this place's or that of a later one: 0 or 6.
-    for place in range(pool_size[0] * pool_size[1] - 1):
+    for place in range(len(pooling.places) - 1):
         if place == 0:
             # ReLU6 comes with a difference for nothing; by itself it has no fast kernel in int8.
             here = ops.relu6(UNIT - codes)
@@ -79,4 +94,4 @@ def max_unpool(
         at_or_beyond = beyond
     # The other way round, so that `updates` has a second use; see `max_pool`.
     written.append(updates * (at_or_beyond * (1 / UNIT)))
-    return window_encoding.uncover(window_encoding.join_windows(written, pool_size), pool_size, padding, size)
+    return uncover(join_windows(written, pooling.pool_size), pooling, size)

@@ -8,9 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_segnet.layers.window_encoding import fit
-
-Tensor = Any
+from keras_segnet.layers.tensor import Tensor
+from keras_segnet.layers.windows import fit
 
 
 @keras.saving.register_keras_serializable("keras_segnet")

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-Tensor = Any
+from keras_segnet.layers.tensor import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_segnet")

@@ -149,14 +149,14 @@ def plant_nan(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def plant_crop_on_the_wrong_side(monkeypatch: pytest.MonkeyPatch) -> None:
     """An odd size is cut off at the start instead of the end."""
-    from keras_segnet.layers import window_encoding
+    from keras_segnet.layers import windows
 
-    honest = window_encoding.fit
+    honest = windows.fit
 
     def wrong(x: object, height: int, width: int, top: int, left: int, fill: float) -> object:
         return honest(x, height, width, top - (x.shape[1] > height), left - (x.shape[2] > width), fill)  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(window_encoding, "fit", wrong)
+    monkeypatch.setattr(windows, "fit", wrong)
 
 
 def plant_last_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
