@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from keras_segnet.cli.commands import train
 from keras_segnet.models import NETWORKS
+from keras_segnet.training import train
+from keras_segnet.training.configuration import SETTINGS, RunConfig
+from keras_segnet.training.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,7 +26,9 @@ def commands(runs, monkeypatch):
     """What a row would train and score: nothing is computed."""
     trained, scored = [], []
 
-    def pretend_to_train(config, run, **_):
+    def pretend_to_train(data, *, output, **options):
+        settings = {name: value for name, value in options.items() if name in SETTINGS}
+        config, run = RunConfig.of(data=data, **settings), Run(output)
         trained.append((config, run))
         run.folder.mkdir(parents=True)
         settings = f"| data | here |\n| weights | {config.weights} |"
@@ -37,13 +41,14 @@ def commands(runs, monkeypatch):
     def pretend_to_run(*command):
         if command[0] == "evaluate":
             scored.append(command)
-            keys = ("global_accuracy", "class_average_accuracy", "mean_iou", "boundary_f1")
-            Path(command[-1]).write_text(json.dumps(dict(zip(keys, (0.9, 0.71234, 0.5, None), strict=True))))
+            content = {"global_accuracy": 0.9, "class_average_accuracy": 0.71234, "mean_iou": 0.5}
+            boundary = {"released": 0.25, "csurka": None}
+            Path(command[-1]).write_text(json.dumps({**content, "boundary_f1": boundary}))
         else:
             run(*command)
 
     run = runs.run
-    monkeypatch.setattr(train, "train_and_report", pretend_to_train)
+    monkeypatch.setattr(train, "train", pretend_to_train)
     monkeypatch.setattr(runs, "run", pretend_to_run)
     return trained, scored
 
@@ -57,8 +62,8 @@ def test_every_row_trains_and_is_scored_once(runs, commands, tmp_path):
         assert len(trained) == len(row.phases) and len(scored) == 1
         assert all(config.model in NETWORKS for config, _ in trained)
         starts = [None if config.weights is None else Path(config.weights) for config, _ in trained]
-        assert starts[0] == (Path("vgg16.npz").resolve() if row.vgg16 else None)
-        assert starts[1:] == [run.model_path.resolve() for _, run in trained[:-1]]
+        assert starts[0] == (Path("vgg16.npz") if row.vgg16 else None)
+        assert starts[1:] == [run.model_path for _, run in trained[:-1]]
         assert scored[0][1] == str(trained[-1][1].model_path) and "--boundary" in scored[0]
         assert all(NETWORKS[config.model].takes_imagenet for config, _ in trained if row.vgg16)
 
@@ -68,7 +73,7 @@ def test_the_table_says_what_was_run_and_what_not(runs, commands, tmp_path):
     runs.keep_row(tmp_path / "runs" / "segnet_basic", tmp_path / "segnet_basic")
     lines = {line.split("|")[1].strip(): line for line in runs.table(tmp_path).splitlines()[2:]}
     assert set(lines) == {f"`{name}`" for name in runs.ROWS}
-    assert "| 90.00 / 71.23 / 50.00 / - | 82.7 / 62.0 / 47.7 / 35.8" in lines["`segnet_basic`"]
+    assert "| 90.00 / 71.23 / 50.00 / 25.00 (-) | 82.7 / 62.0 / 47.7 / 35.8" in lines["`segnet_basic`"]
     assert "| not run |" in lines["`segnet`"] and "--recipe modern" in lines["`segnet`"]
 
 

@@ -178,7 +178,7 @@ BEGIN, END = "<!-- begin of the table -->", "<!-- end of the table -->"
 
 def table(folder: Path) -> str:
     """The table in Markdown, from the scores that are in `folder`."""
-    lines = ["| row | test: G / C / mIoU / BF | published | trained by |", "|---|---|---|---|"]
+    lines = ["| row | test: G / C / mIoU / BF (Csurka's BF) | published | trained by |", "|---|---|---|---|"]
     for name, row in ROWS.items():
         path = folder / name / "scores.json"
         found = figures(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else "not run"
@@ -191,8 +191,14 @@ def table(folder: Path) -> str:
 
 
 def figures(scores: dict[str, Any]) -> str:
-    keys = ("global_accuracy", "class_average_accuracy", "mean_iou", "boundary_f1")
-    return " / ".join("-" if scores[key] is None else f"{100 * scores[key]:.2f}" for key in keys)
+    boundary = scores["boundary_f1"]
+    found = [scores[key] for key in ("global_accuracy", "class_average_accuracy", "mean_iou")]
+    *shown, csurka = (percent(score) for score in (*found, boundary["released"], boundary["csurka"]))
+    return f"{' / '.join(shown)} ({csurka})"
+
+
+def percent(score: float | None) -> str:
+    return "-" if score is None else f"{100 * score:.2f}"
 
 
 if __name__ == "__main__":
