@@ -104,7 +104,7 @@ KINDS = {
         camvid,
         lambda path: has_lists(path) or is_original(path),
         "train.txt, val.txt and test.txt with lines of an image and a label, or LabeledApproved_full/",
-        _listed,
+        lambda path: _listed(path) or list(SPLITS),
     ),
 }
 """In the order in which a folder is tried."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -17,7 +18,13 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from readers import READERS, trial
+
+from keras_segnet.cli import silence
+
+silence.begin()  # Image libraries think aloud about what is damaged.
+sys.path.append(str(Path(__file__).parents[1]))
+
+from readers import READERS, trial  # noqa: E402
 
 
 def main(

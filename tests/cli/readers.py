@@ -18,10 +18,11 @@ import cv2
 import keras
 import mutations
 import numpy as np
+from label_tools import TOOLS
 
 from keras_segnet import build_segnet_basic
 from keras_segnet.cli import screen
-from keras_segnet.data import Classes, FileDataset, folder
+from keras_segnet.data import Classes, FileDataset, available_splits, folder, open_dataset
 from keras_segnet.data.camvid import read_list
 from keras_segnet.data.images import read_image, refuse_damaged, write_png
 from keras_segnet.errors import InputError
@@ -149,6 +150,40 @@ def _exported(kind: str) -> bytes:
         return path.read_bytes()
 
 
+EXPORTS = {
+    "coco": "annotations/instances_default.json", "labelme": "0.json", "yolo": "data.yaml",
+    "yolo label": "labels/train/0.txt", "label_studio": "project-1.json", "cvat": "annotations.xml",
+    "supervisely": "ds0/ann/0.png.json", "supervisely meta": "meta.json", "cvat_masks": "labelmap.txt",
+    "labelme2voc": "class_names.txt",
+}  # fmt: skip
+"""A file of each label tool's export."""
+
+
+@cache
+def _export(name: str) -> bytes:
+    with TemporaryDirectory() as place:
+        return (TOOLS[name.split()[0]][0](Path(place)) / EXPORTS[name]).read_bytes()
+
+
+def _read_export(name: str, path: Path) -> None:
+    """Opens the rest of an export around the file that is damaged, and looks at two images."""
+    content, tool = path.read_bytes(), name.split()[0]
+    root = path.parents[EXPORTS[name].count("/")]
+    make, kind = TOOLS[tool]
+    make(root)
+    path.write_bytes(content)
+    for split in available_splits(f"{kind}:{root}")[:1]:
+        dataset = open_dataset(f"{kind}:{root}", split)
+        assert len(dataset.classes) >= 1
+        for index in range(min(2, len(dataset))):
+            image, label = dataset.check(index)
+            assert image.shape[:2] == label.shape and label.dtype == np.uint8
+
+
+def _tool(name: str) -> Reader:
+    return Reader(EXPORTS[name], lambda: _export(name), lambda path: _read_export(name, path), 36, 5, is_text=True)
+
+
 def _model(kind: str, seeds: int, refuses: int) -> Reader:
     return Reader(f"model.{kind}", lambda: _exported(kind), _label_something, seeds, refuses)
 
@@ -165,6 +200,7 @@ READERS = {
     "classes.json": Reader("classes.json", lambda: JSON, _read_folder, 120, 40, is_text=True),
     "config.json": Reader("config.json", lambda: json.dumps(CONFIG).encode(), _read_config, 120, 40, is_text=True),
     "metrics.csv": Reader("metrics.csv", lambda: METRICS, lambda path: Run(path.parent).rows(), 120, 40, is_text=True),
+    **{name: _tool(name) for name in EXPORTS},
     "npz": Reader("weights.npz", _npz, _from_npz, 140, 60),
     "keras": _model("keras", 14, 8),
     "tflite": _model("tflite", 7, 3),

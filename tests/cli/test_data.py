@@ -203,7 +203,9 @@ def test_a_rare_class_is_warned_of(folder: Path, capsys: pytest.CaptureFixture[s
     out = " ".join(capsys.readouterr().out.split())
     # 1 of 48 x 64 pixels, where the median class has 1535.
     assert "rare thing is 0.033 % of the labelled pixels and would weigh 1535 times the median class" in out
-    assert "--balancing-exponent 0.5" in out and "sky is" not in out
+    assert "--balancing-exponent, --largest-weight" in out and "sky is" not in out
+    assert run(["data", "weights", str(folder), "--largest-weight", "7"]) == 0
+    assert rows(capsys.readouterr().out)["rare thing"][1] == "7.0000"
 
 
 def test_contact_sheet(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,8 +99,9 @@ def _warn_of_weights(rare: Mapping[str, tuple[float, float]]) -> None:
         )
     if rare:
         say(
-            "Weights beyond 10 or so make a network see such classes everywhere. --balancing-exponent 0.5 weighs them "
-            "less; better still are more images of them, or one class with what they resemble."
+            "Such weights make a network see these classes everywhere, so train raises weights to the power of 0.5 and "
+            "bounds them by 10 (--balancing-exponent, --largest-weight). More images of these classes help more, or "
+            "one class for them and what they resemble."
         )
 
 
@@ -129,6 +130,9 @@ def weights(
     balancing_exponent: Annotated[
         float, typer.Option(help="Power of the weights: 1 as in the paper, 0.5 for less, 0 for none.")
     ] = 1.0,
+    largest_weight: Annotated[
+        float | None, typer.Option(help="Bound the weights by this; `train` takes 10. Default: no bound.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the weights to this file too.")] = None,
 ) -> None:
     """Count the pixels of each class and show the weights by which the loss balances them.
@@ -144,7 +148,7 @@ def weights(
         refuse_missing_folder(json_file)
     dataset = open_dataset(data, split.value)
     statistics = count_classes(dataset, screen.progress)
-    found = median_frequency_weights(statistics, balancing, balancing_exponent)
+    found = median_frequency_weights(statistics, balancing, balancing_exponent, largest_weight)
     table = Table("class", title=f"Weights by {balancing} on {dataset.name}", title_justify="left")
     for heading in ("pixels", "weight"):
         table.add_column(heading, justify="right")
@@ -156,6 +160,7 @@ def weights(
             "data": dataset.name,
             "balancing": balancing,
             "exponent": balancing_exponent,
+            "largest": largest_weight,
             "weights": dict(zip(dataset.classes.names, found.tolist(), strict=True)),
             "pixels": dict(zip(dataset.classes.names, statistics.pixels.tolist(), strict=False)),
         }
