@@ -68,6 +68,21 @@ def test_an_optimizer_tells_its_variables() -> None:
     assert [id(each) for each in _compat.variables_of(optimizer)] == [id(each) for each in variables]
 
 
+def test_determinism_ends_with_what_needs_it() -> None:
+    from tensorflow.python.framework import config
+
+    config.disable_op_determinism()
+    with _compat.deterministic_ops():
+        assert config.is_op_determinism_enabled()
+        with _compat.deterministic_ops():
+            pass
+        assert config.is_op_determinism_enabled()
+    assert not config.is_op_determinism_enabled()
+    with pytest.raises(KeyError), _compat.deterministic_ops():
+        raise KeyError
+    assert not config.is_op_determinism_enabled()
+
+
 def test_a_part_that_moved_is_named_with_its_package() -> None:
     class Optimizer:
         pass

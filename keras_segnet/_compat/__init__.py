@@ -6,6 +6,7 @@ has moved, and no other module of this library uses a private name.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import sys
@@ -109,6 +110,27 @@ def overrides(*hooks: str) -> Callable[[Kind], Kind]:
         return kind
 
     return check
+
+
+@contextlib.contextmanager
+def deterministic_ops() -> Iterator[None]:
+    """While active, TensorFlow's ops give the same numbers each time, and Keras lets XLA compile nothing.
+
+    TensorFlow has a public function that switches this on for the whole process, and none that switches it off.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    config = _module("tensorflow.python.framework.config", "tensorflow")
+    before = part(config, "is_op_determinism_enabled", "tensorflow")()
+    config.enable_op_determinism()
+    try:
+        yield
+    finally:
+        if not before:
+            part(config, "disable_op_determinism", "tensorflow")()
 
 
 def read_saved_metadata(content: bytes) -> Any:

@@ -162,10 +162,6 @@ def fit(
             another than that the run began on; a file cannot be written; or the loss is no number any more.
     """
     keras.utils.set_random_seed(config.seed)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.experimental.enable_op_determinism()
     steps = steps_per_epoch(training, config.batch_size)
     share = current_share()
     if config.recalibrate and share.devices > 1:

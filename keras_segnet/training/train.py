@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from keras_segnet import _compat
 from keras_segnet.data import SegmentationDataset, available_splits, count_classes, open_dataset
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.open import absolute
@@ -65,6 +66,7 @@ class TrainedRun:
 
 
 @with_settings(parameters())
+@_compat.deterministic_ops()
 def train(
     data: str | Path | Mapping[str, SegmentationDataset] | None = None,
     *,
