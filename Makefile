@@ -124,18 +124,18 @@ test-package-3.11: dist
 	@test -n "$(PYTHON_3_11)" || { echo "No Python 3.11 was found; say make PYTHON_3_11=/path/to/python $@."; exit 2; }
 	rm -rf $(INSTALLED)-3.11
 	$(PYTHON_3_11) -m venv $(INSTALLED)-3.11
-	$(INSTALLED)-3.11/bin/python -m pip install --quiet --constraint requirements.txt dist/*.whl
+	$(INSTALLED)-3.11/bin/python -m pip install --quiet --no-compile --constraint requirements.txt dist/*.whl
 	$(INSTALLED)-3.11/bin/python -P tests/installed.py
 	rm -rf $(INSTALLED)-3.11
 
 # The unit tests that look at nothing but the library itself.
-UNIT_OF_LIBRARY = tests/data tests/evaluation tests/layers/test_sizes.py tests/layers/test_normalization.py tests/test_losses.py \
-	tests/test_metrics.py tests/test_optimizers.py tests/test_threads.py tests/test_docstrings.py
+UNIT_OF_LIBRARY = tests/data/test_labels.py tests/data/test_pipeline.py tests/evaluation tests/layers/test_sizes.py tests/layers/test_normalization.py \
+	tests/test_losses.py tests/test_metrics.py tests/test_optimizers.py tests/test_threads.py tests/test_docstrings.py
 test-package-3.13: dist
 	@test -n "$(PYTHON_3_13)" || { echo "No Python 3.13 was found; say make PYTHON_3_13=/path/to/python $@."; exit 2; }
 	rm -rf $(INSTALLED)-3.13
 	$(PYTHON_3_13) -m venv $(INSTALLED)-3.13
-	$(INSTALLED)-3.13/bin/python -m pip install --quiet --constraint requirements.txt dist/*.tar.gz hypothesis pytest pytest-timeout
+	$(INSTALLED)-3.13/bin/python -m pip install --quiet --no-compile --constraint requirements.txt dist/*.tar.gz hypothesis pytest pytest-timeout
 	$(INSTALLED)-3.13/bin/python -P tests/installed.py
 	$(INSTALLED)-3.13/bin/pytest --quiet -m "not slow" $(UNIT_OF_LIBRARY)
 	rm -rf $(INSTALLED)-3.13
