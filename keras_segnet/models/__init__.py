@@ -8,6 +8,7 @@ import pkgutil
 from typing import TYPE_CHECKING
 
 from keras_segnet.models.builder import Builder
+from keras_segnet.models.efficientnet_lite import efficientnet_lite0
 from keras_segnet.models.graph import NetworkSummary, split, summarize
 from keras_segnet.models.registry import NETWORKS, Network, build, network
 
@@ -21,5 +22,15 @@ if TYPE_CHECKING:
     def __getattr__(name: str) -> Builder: ...
 
 
-__all__ = ["NETWORKS", "Builder", "Network", "NetworkSummary", "build", "network", "split", "summarize"]
+__all__ = [
+    "NETWORKS",
+    "Builder",
+    "Network",
+    "NetworkSummary",
+    "build",
+    "efficientnet_lite0",
+    "network",
+    "split",
+    "summarize",
+]
 __all__ += [f"build_{name}" for name in NETWORKS]

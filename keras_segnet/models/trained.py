@@ -1,9 +1,10 @@
 """Weights of a trained network, by the paths of its variables: those that come with the package, and others.
 
-A file that comes with the package, `keras_segnet/weights/NETWORK_DATA.npz`, holds each variable as float16 under its
-path in the network, such as `conv1_1/kernel` or `conv1_1_bn/moving_variance`: as bytes `(2, *shape)`, the lower ones of
-all its values and then the upper ones, which hold the exponents and compress well by themselves. docs/weights/ says how
-each was made.
+A file that comes with the package, `keras_segnet/weights/NETWORK_DATA.npz`, holds each variable under its path in the
+network, such as `conv1_1/kernel` or `conv1_1_bn/moving_variance`: kernels as float16, vectors, which are few numbers,
+as float32 (as float16 too in those of CamVid). They are stored as bytes `(2, *shape)` or `(4, *shape)`, the lowest ones
+of all values first and the highest last, which hold the exponents and compress well by themselves. docs/weights/ says
+how each was made.
 """
 
 from __future__ import annotations
@@ -29,10 +30,13 @@ def load_trained(model: keras.Model, network: str, data: str | None) -> None:
     """
     if data is None:
         return
-    path = FOLDER / f"{network}_{data}.npz"
+    copy_weights(model, read_weights(FOLDER / f"{network}_{data}.npz"), f"weights={data!r}")
+
+
+def read_weights(path: Path) -> dict[str, np.ndarray]:
+    """The values that `write_weights` wrote, by path in the network."""
     with reading(path, "cannot be read as an .npz"), np.load(path, allow_pickle=False) as arrays:
-        values = {path: from_bytes(arrays[path]) for path in arrays.files}
-    copy_weights(model, values, f"weights={data!r}")
+        return {name: from_bytes(arrays[name]) for name in arrays.files}
 
 
 def trained_on(network: str) -> list[str]:
@@ -105,13 +109,15 @@ def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def write_weights(model: keras.Model, path: Path) -> None:
-    """Writes a network's variables as float16 into an .npz.
+    """Writes a network's variables into an .npz, kernels as float16 and vectors as float32.
 
     Raises:
         OverflowError: a value is too large for float16. Nothing has been written then.
     """
     with np.errstate(over="ignore"):  # It is looked for below, and named.
-        values = {name: value.astype("float16") for name, value in weights_of(model).items()}
+        values = {
+            name: value.astype("float16" if value.ndim > 1 else "float32") for name, value in weights_of(model).items()
+        }
     for name, value in values.items():
         if not np.isfinite(value).all():
             raise OverflowError(f"{name} of {model.name} does not fit into float16.")
@@ -120,13 +126,13 @@ def write_weights(model: keras.Model, path: Path) -> None:
 
 
 def to_bytes(values: np.ndarray) -> np.ndarray:
-    """The lower and the upper bytes of float16 values of any shape: uint8 `(2, *shape)`."""
-    return np.moveaxis(values.astype("<f2")[..., None].view(np.uint8), -1, 0)
+    """The bytes of floats of any shape and size, lowest first: uint8 `(bytes of a value, *shape)`."""
+    return np.moveaxis(values.astype(f"<f{values.itemsize}")[..., None].view(np.uint8), -1, 0)
 
 
-def from_bytes(halves: np.ndarray) -> np.ndarray:
-    """The float16 values `(*shape)` of which `to_bytes` made `(2, *shape)`."""
-    return np.ascontiguousarray(np.moveaxis(halves, 0, -1)).view("<f2")[..., 0]
+def from_bytes(parts: np.ndarray) -> np.ndarray:
+    """The floats `(*shape)` of which `to_bytes` made these bytes."""
+    return np.ascontiguousarray(np.moveaxis(parts, 0, -1)).view(f"<f{len(parts)}")[..., 0]
 
 
 __all__ = [
@@ -134,6 +140,7 @@ __all__ = [
     "copy_weights",
     "load_trained",
     "read_keras_file",
+    "read_weights",
     "start_from",
     "trained_on",
     "weights_of",
