@@ -241,6 +241,7 @@ def maps(draw, sizes=ANY_SIZE, batches=(1, 3), channels=(1, 4)):
 ANY_STRIDES = st.one_of(st.none(), st.tuples(st.integers(1, 5), st.integers(1, 5)))
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     x=maps(),
@@ -292,6 +293,7 @@ def test_random_values_in_compiled_functions(mode, shape, data):
 CLOSE_VALUES = np.array([-2.5, -1, 0, -0.0, 1e-7, 1, np.nextafter(1, 2), 3, np.nextafter(3, 4), 6e4], "float32")
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     size=ANY_SIZE,
