@@ -7,6 +7,7 @@ import keras
 import networks
 import numpy as np
 import pytest
+from splitting import split
 
 import keras_segnet
 from keras_segnet.callbacks import BatchNormRecalibration, MedianFrequencyBalancing, WeightAveraging
@@ -138,3 +139,16 @@ def test_a_network_of_open_size_gives_what_one_of_that_size_gives(network):
     fixed.set_weights(model.get_weights())
     picture = networks.image("fixed")
     np.testing.assert_allclose(model.predict(picture, verbose=0), fixed.predict(picture, verbose=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", ["odd", "open"])
+@pytest.mark.parametrize("network", networks.NETWORKS)
+def test_encoder_and_decoder_may_be_two_models(network, size):
+    model = networks.build(network, size)
+    encoder, decoder = split(model)
+    handed_over = encoder.predict_on_batch(networks.image(size))
+    assert [keras.backend.standardize_dtype(tensor.dtype) for tensor in handed_over] == [
+        tensor.dtype for tensor in encoder.outputs
+    ]
+    whole = model.predict_on_batch(networks.image(size))
+    networks.assert_same_labels(decoder.predict_on_batch(handed_over), whole)
