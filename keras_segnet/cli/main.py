@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import sys
 from typing import Annotated
@@ -20,7 +21,7 @@ from keras_segnet.cli.commands.export import export
 from keras_segnet.cli.commands.models import models
 from keras_segnet.cli.commands.predict import predict
 from keras_segnet.cli.commands.train import train
-from keras_segnet.cli.screen import complain, say
+from keras_segnet.cli.screen import Notices, complain, say
 from keras_segnet.errors import InputError
 
 app = typer.Typer(
@@ -39,6 +40,9 @@ def main() -> None:
     # A name that the terminal's encoding, or any, cannot tell is shown with escapes.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    logger = logging.getLogger("keras_segnet")
+    logger.addHandler(Notices())
+    logger.propagate = False
     if "--debug" not in arguments:
         silence.begin()
     status = run(arguments)

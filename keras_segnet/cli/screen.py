@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -77,6 +78,13 @@ def say(line: str) -> None:
 def complain(line: str) -> None:
     """Prints a line on standard error: what is wrong."""
     print(f"keras-segnet: {printable(line)}", file=sys.stderr)
+
+
+class Notices(logging.Handler):
+    """Shows what the library logs as lines of the command line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(record.getMessage())
 
 
 class Screen(Display):

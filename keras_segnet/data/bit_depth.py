@@ -32,6 +32,9 @@ PNM_HEAD = re.compile(rb"P[2356]\s+(?:#[^\n]*\n\s*)*\d+\s+(?:#[^\n]*\n\s*)*\d+\s
 
 logger = logging.getLogger(__name__)
 
+NOTICE = logging.WARNING + 1
+"""A level above the frameworks' warnings, which the command line does not show."""
+
 
 def white_of(path: Path, data: bytes, head: Any, image: np.ndarray) -> int:
     """The value that means white in an image of 8 or 16 bits.
@@ -88,9 +91,9 @@ def _found_white_of_folder(folder: Path, suffix: str) -> int:
     largest = max(in_threads(_largest, [files[index] for index in chosen]), default=65535)
     white = _rounded_up(largest)
     if white < 65535:
-        logger.warning(
-            "keras-segnet: the 16-bit images in %s go up to %s; they are read as images of %s bits.",
-            folder, f"{largest:,}", white.bit_length(),
+        logger.log(
+            NOTICE, "The 16-bit images in %s go up to %s; they are read as images of %s bits.", folder,
+            f"{largest:,}", white.bit_length(),
         )  # fmt: skip
     return white
 
