@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
+from zipfile import ZipFile
 
 from keras_segnet.data.annotations import Annotations, open_annotations, splits_of
 from keras_segnet.data.camvid import camvid, has_lists, is_original
@@ -22,6 +25,7 @@ from keras_segnet.data.tools import coco, cvat, label_map, label_studio, labelme
 from keras_segnet.data.voc2012 import find_root as find_voc2012
 from keras_segnet.data.voc2012 import voc2012
 from keras_segnet.errors import InputError
+from keras_segnet.files import reading
 from keras_segnet.progress import Progress, silent
 
 WORDS = ("camvid", "streets")
@@ -142,7 +146,7 @@ def convert(data: str, output: Path, progress: Progress = silent) -> Segmentatio
     """Writes a data set of any kind, such as a label tool's export, as a folder of one's own.
 
     Args:
-        data: as for `open_dataset`.
+        data: as for `open_dataset`; or a .zip archive of such a folder, as tools give it.
         output: the folder, which must not exist yet; gets images/, labels/, classes.csv, and a list for each split that
             the data set itself has.
         progress: shows how far it is.
@@ -153,6 +157,10 @@ def convert(data: str, output: Path, progress: Progress = silent) -> Segmentatio
     Raises:
         InputError: see `open_dataset` and `write_folder`. Nothing is written then.
     """
+    if Path(data).suffix.lower() == ".zip" and Path(data).is_file():
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{output.name}", dir=output.parent) as place:
+            return convert(str(_unpacked(Path(data), Path(place))), output, progress)
     kind, path = kind_and_path(data)
     named = KINDS[kind].splits(path)
     splits = {split: open_dataset(data, split) for split in named or ("all",)}
@@ -165,6 +173,17 @@ def convert(data: str, output: Path, progress: Progress = silent) -> Segmentatio
     return folder(output, "all")
 
 
+def _unpacked(archive: Path, place: Path) -> Path:
+    """Unpacks an archive, and returns the folder in it that holds everything, or the place."""
+    with reading(archive, "cannot be unpacked as a .zip archive"), ZipFile(archive) as members:
+        size, room = sum(member.file_size for member in members.infolist()), shutil.disk_usage(place).free
+        if size > room:
+            raise InputError(f"{archive} unpacks to {size:,} bytes, and there is room for {room:,} in {place.parent}.")
+        members.extractall(place)
+    inside = [path for path in place.iterdir() if path.name != "__MACOSX"]
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else place
+
+
 def kind_and_path(data: str) -> tuple[str, Path]:
     """What kind of data set lies where; see `open_dataset`."""
     said, colon, rest = data.partition(":")
@@ -174,6 +193,8 @@ def kind_and_path(data: str) -> tuple[str, Path]:
             f"{path} does not exist; data is a folder, a label tool's file, 'camvid' or 'streets', or KIND:PATH with "
             f"one of the kinds {', '.join(KINDS)}."
         )
+    if path.suffix.lower() == ".zip":
+        raise InputError(f"{path} is an archive; unpack it and give the folder, or `data convert` it.")
     found = kind or next((name for name, kind in KINDS.items() if kind.recognises(path)), "")
     if not found:
         known = "; ".join(f"{kind.holds} ({name})" for name, kind in KINDS.items())

@@ -6,6 +6,8 @@ import base64
 import io
 import json
 import re
+import shutil
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -312,6 +314,35 @@ def test_a_folder_that_is_no_export_hears_of_all_tools(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=re.escape(str(tmp_path))):
         data.convert(str(tmp_path), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("tool", ["coco", "cvat_masks"])
+@pytest.mark.parametrize("below", ["", "project-7/"])
+def test_an_archive_is_converted(tool: str, below: str, tmp_path: Path) -> None:
+    root = TOOLS[tool][0](tmp_path / "export")
+    archive = tmp_path / "export.zip"
+    with zipfile.ZipFile(archive, "w") as members:
+        for file in root.rglob("*"):
+            members.write(file, below + file.relative_to(root).as_posix())
+        members.writestr(f"{below}../../../out.txt", "x")  # Nothing is written outside.
+    shutil.rmtree(root)
+    with pytest.raises(InputError, match=r"export\.zip is an archive; unpack it"):
+        data.open_dataset(str(archive), "train")
+    assert run(["data", "convert", str(archive), str(tmp_path / "own")]) == 0
+    written = data.folder(tmp_path / "own", "all")
+    assert len(written) == 4
+    for index in range(4):
+        np.testing.assert_array_equal(by_name(written, index), EXPECTED)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["export.zip", "own"]
+
+
+def test_a_damaged_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = tmp_path / "export.zip"
+    for content in (b"", b"PK\3\4" + bytes(100)):
+        archive.write_bytes(content)
+        assert run(["data", "convert", str(archive), str(tmp_path / "own")]) == 2
+        assert f"{archive} cannot be unpacked as a .zip archive: " in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["export.zip"]
 
 
 def test_nothing_is_written_of_an_export_with_a_fault(tmp_path: Path) -> None:
