@@ -13,6 +13,7 @@ import os
 import re
 import zipfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,14 @@ import numpy as np
 
 from keras_segnet import _compat
 from keras_segnet.errors import InputError
-from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
+from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D, positions
 
 ORDER = ("depthwise_kernel", "pointwise_kernel", "kernel", "gamma", "bias", "beta", "moving_mean", "moving_variance")
 """In which layers list their weights."""
 
 
-@keras.saving.register_keras_serializable("Addons", name="MaxUnpooling2D")
-class AddonsMaxUnpooling2D(MaxUnpooling2D):
-    """`MaxUnpooling2D` under the name, and with the name of the argument, that it has in tensorflow-addons.
-
-    For files that name it. New code uses `MaxUnpooling2D`.
-    """
+class _AddonsLayer(keras.layers.Layer):
+    """What the layers of tensorflow-addons have in common: the name of their second argument."""
 
     def __call__(self, updates: Any, mask: Any, **kwargs: Any) -> Any:
         # From files of Keras 2, Keras 3 revives the first tensor of a call only; of the mask it hands over the place.
@@ -40,11 +37,96 @@ class AddonsMaxUnpooling2D(MaxUnpooling2D):
             mask = _ancestor(updates, *mask[:3])
         return super().__call__(updates, mask, **kwargs)
 
+
+@keras.saving.register_keras_serializable("Addons", name="MaxUnpooling2D")
+class AddonsMaxUnpooling2D(_AddonsLayer, MaxUnpooling2D):
+    """`MaxUnpooling2D` under the name, and with the argument names and defaults, that it has in tensorflow-addons.
+
+    For files that name it, and for code that relies on `strides` being (2, 2) whatever the `pool_size`. New code uses
+    `MaxUnpooling2D`.
+    """
+
+    def __init__(
+        self,
+        pool_size: int | tuple[int, int] = (2, 2),
+        strides: int | tuple[int, int] = (2, 2),
+        padding: str = "SAME",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(pool_size, strides, padding, **kwargs)
+
     def call(self, updates: Any, mask: Any) -> Any:  # type: ignore[override]
         return super().call(updates, mask)
 
     def compute_output_spec(self, updates: Any, mask: Any) -> keras.KerasTensor:  # type: ignore[override]
         return super().compute_output_spec(updates, mask)
+
+
+@keras.saving.register_keras_serializable("Addons", name="MaxUnpooling2DV2")
+class AddonsMaxUnpooling2DV2(_AddonsLayer):
+    """tensorflow-addons' `MaxUnpooling2DV2`, which is told the size of its output instead of the windows.
+
+    Args:
+        output_size: `(batch, height, width, channels)` of the output. Only height and width are used: any batch does.
+
+    Call arguments:
+        updates: tensor `(batch, rows, columns, channels)`.
+        mask: tensor of the same shape, positions in the output: `MaxPoolingWithArgmax2D(encoding="flat")`'s or those of
+            `tf.nn.max_pool_with_argmax`.
+
+    Raises:
+        ValueError: `output_size` has not four elements.
+        ValueError, tf.errors.InvalidArgumentError: a position lies outside the output; see `MaxUnpooling2D`.
+    """
+
+    def __init__(self, output_size: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.output_size = tuple(output_size)
+        if len(self.output_size) != 4:
+            raise ValueError(f"output_size must be (batch, height, width, channels), not {output_size!r}.")
+
+    def call(self, updates: Any, mask: Any) -> Any:
+        _, height, width, _ = self.output_size
+        return positions.max_unpool(updates, mask, (height, width), self.name)
+
+    def compute_output_spec(self, updates: Any, mask: Any) -> keras.KerasTensor:
+        return keras.KerasTensor((updates.shape[0], *self.output_size[1:3], updates.shape[3]), self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "output_size": self.output_size}
+
+
+@keras.saving.register_keras_serializable("keras_segnet")
+class SizedMaxUnpooling2D(MaxUnpooling2D):
+    """The unpooling of the older Keras SegNets: `MaxUnpooling2D(size=(2, 2))([updates, mask])`, its mask in floats.
+
+    With it their files load; `MaxPoolingWithArgmax2D` serves as their pooling:
+
+        from keras_segnet.layers import MaxPoolingWithArgmax2D
+        from keras_segnet.migration import SizedMaxUnpooling2D
+
+        own = {"MaxPoolingWithArgmax2D": MaxPoolingWithArgmax2D, "MaxUnpooling2D": SizedMaxUnpooling2D}
+        model = keras.models.load_model("old.h5", custom_objects=own, compile=False)
+        model.save("new.keras")
+
+    Args:
+        size: rows and columns that a value is spread over, an int or a pair. Default (2, 2).
+
+    Call arguments:
+        inputs: `[updates, mask]`.
+    """
+
+    def __init__(self, size: int | tuple[int, int] = (2, 2), **kwargs: Any) -> None:
+        super().__init__(size, **kwargs)
+
+    def call(self, inputs: Sequence[Any]) -> Any:  # type: ignore[override]
+        return super().call(*inputs)
+
+    def compute_output_spec(self, inputs: Sequence[Any]) -> keras.KerasTensor:  # type: ignore[override]
+        return super().compute_output_spec(*inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**keras.layers.Layer.get_config(self), "size": self.pool_size}
 
 
 def load_addons_model(path: str | os.PathLike[str], custom_objects: dict[str, Any] | None = None) -> keras.Model:
@@ -78,7 +160,9 @@ def load_addons_model(path: str | os.PathLike[str], custom_objects: dict[str, An
     if config.get("class_name") not in ("Functional", "Model"):
         raise InputError(f"{path} holds a {config.get('class_name')}; only functional models can be read.")
     try:
-        model = keras.Model.from_config(_for_keras_3(config["config"]), custom_objects=custom_objects)
+        model = keras.Model.from_config(
+            _for_keras_3(config["config"], custom_objects or {}), custom_objects=custom_objects
+        )
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: {' '.join(str(error).split())[:300]}") from error
     _set_weights(model, weights, path)
@@ -147,9 +231,15 @@ def _read_saved_model(folder: Path) -> tuple[dict[str, Any], Weights]:
     return {"class_name": root["class_name"], "config": root["config"]}, weights
 
 
-def _for_keras_3(config: dict[str, Any]) -> dict[str, Any]:
+def _for_keras_3(config: dict[str, Any], custom_objects: dict[str, Any]) -> dict[str, Any]:
     """The config of a functional model with what Keras 3 does not understand put differently."""
-    return {**config, "layers": [_layer_for_keras_3(layer) for layer in config["layers"]]}
+    layers = [_layer_for_keras_3(layer) for layer in config["layers"]]
+    if any(layer["class_name"] == "Addons>MaxUnpooling2DV2" for layer in layers):
+        for layer in layers:
+            kind = keras.saving.get_registered_object(layer["class_name"], custom_objects)
+            if kind is MaxPoolingWithArgmax2D:
+                layer["config"]["encoding"] = "flat"
+    return {**config, "layers": layers}
 
 
 def _layer_for_keras_3(layer: dict[str, Any]) -> dict[str, Any]:
@@ -214,4 +304,4 @@ def _set_weights(model: keras.Model, weights: Weights, path: Path) -> None:
         layer.set_weights(arrays)
 
 
-__all__ = ["AddonsMaxUnpooling2D", "load_addons_model"]
+__all__ = ["AddonsMaxUnpooling2D", "AddonsMaxUnpooling2DV2", "SizedMaxUnpooling2D", "load_addons_model"]

@@ -193,9 +193,8 @@ class MaxUnpooling2D(_Windowed):
         self._check(updates, indices, like)
         size = self.pooling.unpooled_size(ops.shape(updates)[1:3]) if like is None else tuple(ops.shape(like)[1:3])
         if self._holds_positions(indices):
-            # Only here can they be anything: places in windows lie in the map.
-            whole = ops.cast(indices, "int64" if "64" in keras.backend.standardize_dtype(indices.dtype) else "int32")
-            return positions.scatter(updates, positions.check(whole, size, self.name), size)
+            # Only these are checked: a place in a window always lies in the map.
+            return positions.max_unpool(updates, indices, size, self.name)
         return self.encoding.max_unpool(updates, indices, self.pooling, size)
 
     def compute_output_spec(self, updates: Tensor, indices: Tensor, like: Tensor | None = None) -> keras.KerasTensor:

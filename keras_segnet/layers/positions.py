@@ -33,6 +33,19 @@ def positions_of(codes: Tensor, pooling: Pooling, size: tuple[Size, Size]) -> Te
     return (row * size[1] + column) * channels + ops.arange(channels, dtype="int32")
 
 
+def max_unpool(updates: Tensor, indices: Tensor, size: tuple[Size, Size], layer: str) -> Tensor:
+    """Unpools a mask that may hold anything: `(batch, *size, channels)`.
+
+    Args:
+        updates: tensor `(batch, rows, columns, channels)`.
+        indices: tensor of the same shape, positions of any integer dtype, or whole numbers in float32 or float64.
+        size: height and width of the map.
+        layer: its name, for errors; see `check`.
+    """
+    whole = ops.cast(indices, "int64" if "64" in keras.backend.standardize_dtype(indices.dtype) else "int32")
+    return scatter(updates, check(whole, size, layer), size)
+
+
 def check(positions: Tensor, size: tuple[Size, Size], layer: str) -> Tensor:
     """The positions, once it is known that they lie in a map of `size`.
 
