@@ -125,6 +125,20 @@ class ScheduleOfUpdates(keras.optimizers.schedules.LearningRateSchedule):
         return cls(keras.optimizers.schedules.deserialize(config["schedule"]), config["accumulate"])
 
 
+def warmup_and_cosine(
+    learning_rate: float, steps: int, warmup_steps: int, accumulate: int = 1
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The cosine schedule of `for_training`, with the arguments described there."""
+    rising = warmup_steps // accumulate
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if rising else learning_rate,
+        decay_steps=max(1, steps // accumulate - rising),
+        warmup_target=learning_rate if rising else None,
+        warmup_steps=rising,
+    )
+    return schedule if accumulate == 1 else ScheduleOfUpdates(schedule, accumulate)
+
+
 def for_training(
     model: keras.Model,
     steps: int,
@@ -167,12 +181,8 @@ def for_training(
         learning_rate = DEEP_SGD_RATE if deep_sgd else OPTIMIZERS[optimizer]
     rate: Any = learning_rate
     if schedule == "cosine":
-        rising = (steps // 40 if warmup_steps is None else warmup_steps) // accumulate
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0 if rising else learning_rate,
-            decay_steps=max(1, steps // accumulate - rising),
-            warmup_target=learning_rate if rising else None,
-            warmup_steps=rising,
+        rate = warmup_and_cosine(
+            learning_rate, steps, steps // 40 if warmup_steps is None else warmup_steps, accumulate
         )
     more: dict[str, Any] = {}
     if ema_momentum is not None:
@@ -180,7 +190,6 @@ def for_training(
         more = {"use_ema": True, "ema_momentum": ema_momentum ** (1 / accumulate)}
     if accumulate > 1:
         more["gradient_accumulation_steps"] = accumulate
-        rate = ScheduleOfUpdates(rate, accumulate) if schedule == "cosine" else rate
     if optimizer == "sgd":
         return CaffeSGD(rate, decay_in_gradient=weight_decay, **more)
     if optimizer == "adamw":
@@ -195,4 +204,4 @@ def for_training(
     )
 
 
-__all__ = ["CaffeSGD", "ConvolutionMuon", "ScheduleOfUpdates", "for_training"]
+__all__ = ["CaffeSGD", "ConvolutionMuon", "ScheduleOfUpdates", "for_training", "warmup_and_cosine"]

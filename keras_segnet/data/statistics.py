@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,10 +27,12 @@ class ClassStatistics:
     Attributes:
         pixels: pixels of each class.
         pixels_where_present: all pixels of the images in which the class occurs.
+        digest: hexadecimal, of the pixels of all images and labels in their order; "" where it is not known.
     """
 
     pixels: np.ndarray
     pixels_where_present: np.ndarray
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,19 @@ class Survey:
     Attributes:
         counts: int64 `(examples, classes + 1)`, pixels by class in each example without a fault; the last are ignored.
         sizes: how many images have which height and width.
+        digests: of the pixels of each of these examples.
     """
 
     counts: np.ndarray
     sizes: Counter[tuple[int, int]]
+    digests: tuple[bytes, ...] = ()
 
     @property
     def statistics(self) -> ClassStatistics:
         return ClassStatistics(
-            pixels=self.counts.sum(axis=0), pixels_where_present=self.counts.sum(axis=1) @ (self.counts > 0)
+            pixels=self.counts.sum(axis=0),
+            pixels_where_present=self.counts.sum(axis=1) @ (self.counts > 0),
+            digest=hashlib.blake2b(b"".join(self.digests), digest_size=16).hexdigest(),
         )
 
     @property
@@ -57,7 +64,9 @@ class Survey:
 
     def __add__(self, other: Survey) -> Survey:
         """Of two data sets of the same classes together."""
-        return Survey(np.concatenate([self.counts, other.counts]), self.sizes + other.sizes)
+        return Survey(
+            np.concatenate([self.counts, other.counts]), self.sizes + other.sizes, self.digests + other.digests
+        )
 
 
 def survey(dataset: SegmentationDataset, progress: Progress = silent, on_fault: OnFault = refuse) -> Survey:
@@ -71,13 +80,16 @@ def survey(dataset: SegmentationDataset, progress: Progress = silent, on_fault: 
     """
     classes = len(dataset.classes)
 
-    def examine(index: int) -> tuple[np.ndarray, tuple[int, int]] | list[str]:
+    def examine(index: int) -> tuple[np.ndarray, tuple[int, int], bytes] | list[str]:
         example, faults = dataset.examine(index)
         if example is None:
             return faults
-        return np.bincount(example.label.ravel(), minlength=256), example.label.shape
+        digest = hashlib.blake2b(digest_size=16)
+        for part in example:
+            digest.update(np.ascontiguousarray(part).data)
+        return np.bincount(example.label.ravel(), minlength=256), example.label.shape, digest.digest()
 
-    counts, sizes = [np.zeros((0, 256), np.int64)], Counter[tuple[int, int]]()
+    counts, sizes, digests = [np.zeros((0, 256), np.int64)], Counter[tuple[int, int]](), list[bytes]()
     with closing(in_threads(examine, range(len(dataset)))) as examined:
         for found in progress(examined, len(dataset), f"Reading {dataset.name}"):
             if isinstance(found, list):
@@ -86,8 +98,9 @@ def survey(dataset: SegmentationDataset, progress: Progress = silent, on_fault: 
             else:
                 counts.append(found[0][None])
                 sizes[found[1]] += 1
+                digests.append(found[2])
     values = np.concatenate(counts)
-    return Survey(np.column_stack([values[:, :classes], values[:, classes:].sum(axis=1)]), sizes)
+    return Survey(np.column_stack([values[:, :classes], values[:, classes:].sum(axis=1)]), sizes, tuple(digests))
 
 
 _counted: WeakKeyDictionary[SegmentationDataset, ClassStatistics] = WeakKeyDictionary()

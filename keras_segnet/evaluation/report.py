@@ -14,7 +14,6 @@ from keras_segnet.inference.segmenters import Segmenter
 from keras_segnet.metrics import ConfusionMatrix
 from keras_segnet.pictures.figures import draw_confusion_matrix, draw_curves
 from keras_segnet.pictures.overlays import comparison
-from keras_segnet.training.configuration import MONITORS
 
 OVERLAYS = 8
 
@@ -49,7 +48,7 @@ def write_report(
         f"# {title}",
         "",
         f"The model is that of epoch {best['epoch']:.0f} of {rows[-1]['epoch']:.0f}, with the best validation "
-        f"{MONITORS[monitor]}.",
+        f"`{monitor}`.",
         f"Below are its scores on {dataset.name} ({len(dataset)} images), at the labels' own resolution.",
         "",
         *markdown_table(matrix, dataset.classes),

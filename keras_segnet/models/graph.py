@@ -44,8 +44,14 @@ def summarize(model: keras.Model) -> NetworkSummary:
     return NetworkSummary(
         parameters=sum(math.prod(variable.shape) for variable in model.trainable_variables),
         multiply_adds=sum(_multiply_adds(call) for call in calls) if known else None,
-        receptive_field=(_receptive_field(model, calls, 0), _receptive_field(model, calls, 1)),
+        receptive_field=(_seen(model, calls, 0)[0], _seen(model, calls, 1)[0]),
     )
+
+
+def stride(model: keras.Model) -> int:
+    """Pixels of the image that neighbours at the encoder's deepest place lie apart, along the axis where it is more."""
+    calls = list(_calls(model))
+    return max(int(_seen(model, calls, axis)[1]) for axis in (0, 1))
 
 
 def score_layers(model: keras.Model) -> list[str]:
@@ -136,8 +142,8 @@ def _multiply_adds(call: Any) -> int:
     return math.prod(places) * math.prod(layer.kernel.shape)
 
 
-def _receptive_field(model: keras.Model, calls: list[Any], axis: int) -> float:
-    """Extent of the receptive field at the encoder's deepest place, along an axis.
+def _seen(model: keras.Model, calls: list[Any], axis: int) -> tuple[float, float]:
+    """Extent of the receptive field at the encoder's deepest place, and distance of its neighbours, along an axis.
 
     Along a path, a window of k elements adds (k - 1) times the distance of its elements in the image, and a stride
     multiplies the distance of those behind it (arXiv 1603.07285). Where paths meet, the largest counts. The encoder
@@ -153,7 +159,7 @@ def _receptive_field(model: keras.Model, calls: list[Any], axis: int) -> float:
         size, stride = _window(call.operation, axis)
         for tensor in call.output_tensors:
             seen[id(tensor)] = (extent + (size - 1) * distance, distance * stride)
-    return max(extent for extent, _ in seen.values())
+    return max(extent for extent, _ in seen.values()), max(distance for _, distance in seen.values())
 
 
 def _window(layer: Any, axis: int) -> tuple[float, int]:
@@ -167,4 +173,4 @@ def _window(layer: Any, axis: int) -> tuple[float, int]:
     return 1, 1
 
 
-__all__ = ["NetworkSummary", "score_layers", "split", "summarize"]
+__all__ = ["NetworkSummary", "score_layers", "split", "stride", "summarize"]

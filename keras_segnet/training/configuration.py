@@ -36,12 +36,8 @@ NORMALIZATIONS = ("valid_pixels", "weights", "sum")
 BALANCINGS = ("presence", "presence_with_ignored", "global", "released", "none")
 
 
-MONITORS = {
-    "mean_iou": "mean IoU",
-    "global_accuracy": "global accuracy",
-    "class_average_accuracy": "class average accuracy",
-}
-"""Validation scores that can pick the epoch that is kept, and what they are called."""
+MONITORS = ("mean_iou", "global_accuracy", "class_average_accuracy")
+"""Validation scores that can pick the epoch that is kept."""
 
 
 def setting(

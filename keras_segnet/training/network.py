@@ -14,7 +14,8 @@ from keras_segnet.errors import InputError, refuse_unknown
 from keras_segnet.losses import WeightedCrossentropy
 from keras_segnet.metrics import SegmentationScores
 from keras_segnet.models import NETWORKS, build
-from keras_segnet.optimizers import for_training
+from keras_segnet.models.graph import stride
+from keras_segnet.optimizers import for_training, warmup_and_cosine
 from keras_segnet.training.configuration import RunConfig
 
 WARMUP_EPOCHS = 2
@@ -50,7 +51,7 @@ def optimizer_of(config: RunConfig, model: keras.Model, steps: int) -> keras.opt
     return for_training(
         model,
         steps=config.epochs * steps,
-        warmup_steps=min(WARMUP_EPOCHS, config.epochs - 1) * steps,
+        warmup_steps=_warmup_steps(config, steps),
         optimizer=config.optimizer,
         learning_rate=config.learning_rate,
         schedule=config.schedule,
@@ -58,6 +59,19 @@ def optimizer_of(config: RunConfig, model: keras.Model, steps: int) -> keras.opt
         ema_momentum=config.ema_momentum,
         accumulate=config.accumulate,
     )
+
+
+def set_schedule(config: RunConfig, model: keras.Model, steps: int) -> None:
+    """Gives the model of a checkpoint the schedule of its run, whose number of epochs may have grown since."""
+    if config.schedule == "cosine":
+        assert config.learning_rate is not None
+        model.optimizer.learning_rate = warmup_and_cosine(
+            config.learning_rate, config.epochs * steps, _warmup_steps(config, steps), config.accumulate
+        )
+
+
+def _warmup_steps(config: RunConfig, steps: int) -> int:
+    return min(WARMUP_EPOCHS, config.epochs - 1) * steps
 
 
 def refuse_unknown_network(config: RunConfig) -> None:
@@ -77,11 +91,16 @@ def build_network(config: RunConfig, classes: Classes) -> keras.Model:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:
-        return build(config.model, len(classes), (height, width, 3), **options)
+        model = build(config.model, len(classes), (height, width, 3), **options)
     except (ValueError, FileNotFoundError) as error:
         raise InputError(f"{config.model}: {error}") from error
     finally:
         keras.config.set_dtype_policy(before)
+    if min(height, width) < (least := stride(model)):
+        raise InputError(
+            f"`input_size` {height}x{width} is below the stride of {config.model}; it must be at least {least}x{least}."
+        )
+    return model
 
 
 def _released_weights(classes: Classes) -> np.ndarray:
@@ -93,4 +112,4 @@ def _released_weights(classes: Classes) -> np.ndarray:
     return np.array(RELEASED_CLASS_WEIGHTS)
 
 
-__all__ = ["build_for_training", "build_network", "optimizer_of", "refuse_unknown_network"]
+__all__ = ["build_for_training", "build_network", "optimizer_of", "refuse_unknown_network", "set_schedule"]

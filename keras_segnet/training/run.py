@@ -15,6 +15,7 @@ any more stops before it writes anything of that epoch.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib.util
 import json
@@ -26,23 +27,27 @@ from typing import Any
 
 import keras
 import numpy as np
+from filelock import FileLock, Timeout
 
-from keras_segnet._compat import batches_seen
+from keras_segnet._compat import batches_seen, deterministic_ops
 from keras_segnet.callbacks import (
     BatchNormRecalibration,
     MedianFrequencyBalancing,
     WeightAveraging,
     averaged_weights,
 )
-from keras_segnet.data import Augmentation, SegmentationDataset, evaluation_batches
+from keras_segnet.data import Augmentation, SegmentationDataset, count_classes, evaluation_batches
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.pipeline import EpochBatches, for_keras, names_in_batch, steps_per_epoch, training_epochs
 from keras_segnet.errors import InputError
 from keras_segnet.files import PARTIAL, first_line, read_json, read_text, reading, whole_file, write_text
 from keras_segnet.training.configuration import MONITORS, SETTINGS, RunConfig, as_text
 from keras_segnet.training.devices import current_share, synchronize, undistributed, unsynchronized
-from keras_segnet.training.network import build_for_training, build_network
+from keras_segnet.training.network import build_for_training, build_network, set_schedule
 from keras_segnet.training.progress import TrainingProgress
+
+LOCK = ".lock"
+"""File in a run's folder that a training process has locked. A kill leaves the file behind, but not the lock."""
 
 
 class Run:
@@ -54,39 +59,77 @@ class Run:
         self.metrics_path = folder / "metrics.csv"
         self.checkpoint_path = folder / "checkpoint.keras"
         self.model_path = folder / "model.keras"
+        self._lock = FileLock(folder / LOCK, blocking=False)
+
+    def lock(self) -> None:
+        """Makes the folder, and sees to it that no other process trains in it until `unlock` or this process's end.
+
+        Raises:
+            InputError: another one does, or the folder cannot be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except Timeout:
+            raise InputError(
+                f"another process is training in {self.folder}; wait for it, or choose another `output`."
+            ) from None
+        except OSError as error:
+            raise InputError(f"{self.folder} cannot be written to: {error.strerror}.") from error
+
+    def unlock(self) -> None:
+        """Lets other processes train in the folder."""
+        self._lock.release()
 
     def exists(self) -> bool:
         return self.config_path.is_file()
 
     def refuse_occupied(self) -> None:
         """Raises an InputError if the folder holds something already."""
-        leftovers = self.folder.is_dir() and all(PARTIAL in file.name for file in self.folder.iterdir())
+        leftovers = self.folder.is_dir() and all(
+            PARTIAL in file.name or file.name == LOCK for file in self.folder.iterdir()
+        )
         if self.folder.exists() and not leftovers:
             holds = "holds another run" if self.exists() else "exists and is not an empty folder"
             raise InputError(f"{self.folder} {holds}; choose another `output`, or `resume` the run that is there.")
 
-    def create(self, config: RunConfig, training: SegmentationDataset) -> None:
-        """Makes the folder and writes config.json; raises an InputError if it cannot."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{self.folder} cannot be written to: {error.strerror}.") from error
-        content = {**asdict(config), "classes": asdict(training.classes), "training_images": len(training)}
+    def write_config(self, config: RunConfig, training: SegmentationDataset, validation: SegmentationDataset) -> None:
+        """Writes config.json: the settings, and what tells the data from others."""
+        content = {
+            **asdict(config),
+            "classes": asdict(training.classes),
+            "training_images": len(training),
+            "digests": {"train": count_classes(training).digest, "val": count_classes(validation).digest},
+        }
         write_text(self.config_path, json.dumps(content, indent=2) + "\n")
 
-    def refuse_other_data(self, training: SegmentationDataset) -> None:
-        """Raises an InputError if the run began on another number of images, whose epochs had another length."""
-        images = self._content().get("training_images", len(training))
+    def refuse_other_data(self, training: SegmentationDataset, validation: SegmentationDataset) -> None:
+        """Raises an InputError if the run began on other data: what is left to train would not be the same run."""
+        content = self._content()
+        same = "; continue with the same data, or choose another `output`."
+        images = content.get("training_images", len(training))
         if images != len(training):
             raise InputError(
-                f"{training.name} has {len(training)} images, and {self.folder} was begun with {images}; go on with "
-                "the same data, or choose another `output`."
+                f"{training.name} has {len(training)} images, and {self.folder} was begun with {images}{same}"
             )
+        own = list(training.classes.names)
+        names = content.get("classes", {}).get("names", own)
+        if names != own:
+            raise InputError(
+                f"{training.name} has the classes {', '.join(own)}, and {self.folder} was begun with "
+                f"{', '.join(map(str, names))}{same}"
+            )
+        for split, dataset in (("train", training), ("val", validation)):
+            digest = count_classes(dataset).digest
+            if content.get("digests", {}).get(split, digest) != digest:
+                raise InputError(
+                    f"{dataset.name} has other images, labels or another order than when {self.folder} was begun{same}"
+                )
 
     def config(self) -> RunConfig:
         """Reads config.json; raises an InputError if it is not one."""
         content = self._content()
-        for what_else in ("classes", "training_images"):
+        for what_else in ("classes", "training_images", "digests"):
             content.pop(what_else, None)
         for name in content:
             if name not in SETTINGS:
@@ -104,6 +147,8 @@ class Run:
         """Raises an InputError if a setting is given that differs from the run's."""
         config = self.config()
         for name, value in given.items():
+            if name == "epochs" and value > config.epochs:
+                continue  # A run can be given more.
             # What auto meant when the run began is in config.json.
             if value not in (getattr(config, name), "auto"):
                 raise InputError(
@@ -168,10 +213,20 @@ def fit(
         raise InputError("`recalibrate` is for one device; train without it, or on one.")
     if config.batch_size % share.devices:
         raise InputError(f"`batch_size` {config.batch_size} must be a multiple of the {share.devices} devices.")
+    if run.exists():
+        if share.writes:
+            run.lock()
+        run.refuse_other_data(training, validation)
     if run.checkpoint_path.is_file():
         model = _load_checkpoint(run.checkpoint_path)
         epoch = batches_seen(model.optimizer) // steps
         progress.display.say(f"Continuing after epoch {epoch} of {config.epochs}.")
+        set_schedule(config, model, steps)
+        if config.epochs > (before := run.config().epochs):
+            progress.display.say(
+                f"The run had {before} epochs. From here on, the learning rate is that of a run of {config.epochs}: "
+                f"{float(model.optimizer.learning_rate):.2g} at first."
+            )
     else:
         model = build_for_training(config, training.classes, steps)
         epoch = 0
@@ -187,36 +242,39 @@ def fit(
         changes.append(WeightAveraging())
     if config.recalibrate:
         changes.append(BatchNormRecalibration(training, config.batch_size, config.input_size, progress.progress))
-    if run.exists():
-        run.refuse_other_data(training)
-    elif share.writes:
-        run.create(config, training)
+    if share.writes:
+        if not run.exists():
+            run.lock()
+            run.refuse_occupied()  # Another process may have trained here since it was looked at first.
+        run.write_config(config, training, validation)
     rows = [row for row in run.rows() if row["epoch"] <= epoch]
     if epoch >= config.epochs:
         return
 
     synchronize(model)
+    determinism = deterministic_ops() if keras.backend.backend() == "tensorflow" else contextlib.nullcontext()
     part = (share.process, share.processes)
     epochs = training_epochs(
         training, config.batch_size, config.input_size, augmentation, config.seed, epoch, part=part
     )
-    model.fit(
-        for_keras(epochs, steps, config.input_size),
-        initial_epoch=epoch,
-        epochs=config.epochs,
-        validation_data=evaluation_batches(
-            validation, config.batch_size, config.input_size, part=part, multiple=share.devices
-        ),
-        callbacks=[
-            *changes,
-            _Epochs(epochs, config.seed),
-            _FiniteLoss(config, run, training),
-            _Recorder(run, rows, config, training.classes, share.writes),
-            progress,
-            *callbacks,
-        ],
-        verbose=0,
-    )
+    with determinism:
+        model.fit(
+            for_keras(epochs, steps, config.input_size),
+            initial_epoch=epoch,
+            epochs=config.epochs,
+            validation_data=evaluation_batches(
+                validation, config.batch_size, config.input_size, part=part, multiple=share.devices
+            ),
+            callbacks=[
+                *changes,
+                _Epochs(epochs, config.seed),
+                _FiniteLoss(config, run, training),
+                _Recorder(run, rows, config, training.classes, share.writes),
+                progress,
+                *callbacks,
+            ],
+            verbose=0,
+        )
 
 
 def tensorboard_callback(run: Run) -> keras.callbacks.Callback:
@@ -228,9 +286,12 @@ def tensorboard_callback(run: Run) -> keras.callbacks.Callback:
 
 def _load_checkpoint(path: Path) -> keras.Model:
     try:
-        return keras.models.load_model(path)
+        model = keras.models.load_model(path)
     except Exception as error:  # Keras raises errors of many kinds on damaged files.
         raise InputError(f"{path} cannot be read as a checkpoint: {error}") from error
+    if not isinstance(model.optimizer, keras.optimizers.Optimizer):
+        raise InputError(f"{path} cannot be read as a checkpoint: it has no optimiser to continue with.")
+    return model
 
 
 class _Epochs(keras.callbacks.Callback):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,11 +11,10 @@ import keras
 
 from keras_segnet import _compat
 from keras_segnet.data import SegmentationDataset, available_splits, count_classes, open_dataset
-from keras_segnet.data.dataset import Classes
 from keras_segnet.data.open import absolute
 from keras_segnet.data.pipeline import steps_per_epoch
 from keras_segnet.errors import InputError
-from keras_segnet.evaluation.evaluate import evaluate, table_rows
+from keras_segnet.evaluation.evaluate import Evaluation, evaluate
 from keras_segnet.evaluation.report import write_report
 from keras_segnet.inference.segmenters import KerasSegmenter, load_keras_model
 from keras_segnet.metrics import Scores
@@ -38,15 +36,16 @@ class TrainedRun:
 
     Attributes:
         folder: config.json, metrics.csv, model.keras, report.md and pictures.
-        dataset: name of the validation set.
-        classes: what the network tells apart.
-        scores: of the model on the validation set, at the labels' own resolution.
+        evaluation: of the model on the validation set, at the labels' own resolution.
     """
 
     folder: Path
-    dataset: str
-    classes: Classes
-    scores: Scores
+    evaluation: Evaluation
+
+    @property
+    def scores(self) -> Scores:
+        """Those of the evaluation."""
+        return self.evaluation.scores
 
     def model(self) -> keras.Model:
         """The trained network, of the epoch with the best validation score, not compiled."""
@@ -58,11 +57,7 @@ class TrainedRun:
         return Run(self.folder).rows()
 
     def _repr_html_(self) -> str:
-        cells = [("class", "accuracy, %", "IoU, %", "pixels"), *table_rows(self.scores, self.classes)]
-        rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in cells)
-        lines = "".join(f"<tr>{row}</tr>" for row in rows)
-        title = html.escape(f"Scores on {self.dataset}; the run is in {self.folder}.")
-        return f"<p>{title}</p><table>{lines}</table>"
+        return self.evaluation._repr_html_()
 
 
 @with_settings(parameters())
@@ -86,10 +81,11 @@ def train(
     display = display or Printed()
     run = Run(Path(output))
     resumed = resume and run.exists()
-    config = run.config() if resumed else RunConfig.of(**given)
+    config = RunConfig.of(**given)
     if resumed:
-        RunConfig.of(**given)
         run.refuse_other_settings(given)
+        before = run.config()
+        config = replace(before, epochs=max(before.epochs, given.get("epochs", 0)))
     refuse_unknown_network(config)
     at = place(devices, coordinator, processes, process)
     datasets = _datasets(data if isinstance(data, Mapping) else config.data, run, resume)
@@ -121,6 +117,7 @@ def train(
             fit(config, run, training, validation, progress, logs if share.writes else [])
         finally:
             progress.close()
+            run.unlock()
     if not share.writes:
         return None
     return report(run, config, training, validation, display)
@@ -141,7 +138,8 @@ train.__doc__ = f"""Trains a network on labelled images, in a folder that is als
             needs none.
         output: folder of the run; new or empty, unless `resume` is given.
         resume: whether to continue the run in `output` after its last whole epoch, if there is one. Settings that are
-            given must be those of the run.
+            given must be those of the run, but for more `epochs`: then the learning rate goes on along the schedule of
+            that many.
         tensorboard: whether to write logs for TensorBoard too.
         devices: train on several devices of this machine: "all", or how many (TensorFlow).
         coordinator: train on several machines: `HOST:PORT` where process 0 listens (JAX).
@@ -194,11 +192,11 @@ def report(
 ) -> TrainedRun:
     """Scores the run's model on the validation images, and writes report.md and its pictures."""
     segmenter = KerasSegmenter(load_keras_model(run.model_path))
-    matrix = evaluate(segmenter, validation, display=display).matrix
+    evaluation = evaluate(segmenter, validation, display=display)
     settings: dict[str, object] = {name: as_text(value) for name, value in asdict(config).items()}
-    title = f"{config.model} on {training.name}"
+    title, matrix = f"{config.model} on {training.name}", evaluation.matrix
     write_report(run.folder, title, settings, run.rows(), matrix, segmenter, validation, config.monitor)
-    return TrainedRun(run.folder, validation.name, validation.classes, matrix.scores())
+    return TrainedRun(run.folder, evaluation)
 
 
 __all__ = ["TrainedRun", "train"]

@@ -107,7 +107,7 @@ def test_a_lost_process_ends_the_other_with_a_word_and_the_run_goes_on(start, da
     assert first.returncode == 1, said
     last = said.splitlines()[-1]
     assert last.startswith("keras-segnet: process 0 of 2 cannot go on; another may have ended: ")
-    assert last.endswith("Start all again with --resume: the run goes on after its last whole epoch.")
+    assert last.endswith("Start all again with --resume: the run continues after its last whole epoch.")
     behind = len(rows(output))
     alone = start(data, output, "--resume", "--epochs", "200", "--precision", "mixed_bfloat16")
 

@@ -13,6 +13,7 @@ import pytest
 from streets_folder import SIZE, write_streets
 
 from keras_segnet.data import folder, training_batches
+from keras_segnet.training.run import LOCK
 
 EPOCHS = 6
 SETTINGS = f"--model tiny --input-size 24x32 --epochs {EPOCHS} --batch-size 4 --seed 3 --optimizer adamw".split()
@@ -95,8 +96,8 @@ def test_ctrl_c_in_training_and_in_validation(moment: str, data: Path, tmp_path:
     output = tmp_path / "run"
     status, said = ends(command(data, output), tmp_path / "said", forked.press_ctrl_c, moment)
     assert status == 130
-    assert said[-1] == f"keras-segnet: stopped. Go on with: keras-segnet train --resume --output {output}"
-    assert files(output) == {"config.json"}
+    assert said[-1] == f"keras-segnet: stopped. Continue with: keras-segnet train --resume --output {output}"
+    assert files(output) == {"config.json", LOCK}
 
 
 def test_a_full_disk(data: Path, unbroken: Path, tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_a_full_disk(data: Path, unbroken: Path, tmp_path: Path) -> None:
     status, said = ends(command(data, output), tmp_path / "said", forked.fill_disk, most)
     assert status == 2
     assert said[-1] == f"keras-segnet: {output / 'model.keras'} cannot be written: File too large."
-    assert files(output) == {"config.json", "metrics.csv"}
+    assert files(output) == {"config.json", "metrics.csv", LOCK}
     assert ends(command(data, output), tmp_path / "said")[0] == 0
     assert_same_run(output, unbroken)
 
@@ -157,6 +158,6 @@ def test_a_training_set_that_has_changed(data: Path, unbroken: Path, tmp_path: P
     status, said = ends(command(other, output), tmp_path / "said")
     assert status == 2
     assert said[-1] == (
-        f"keras-segnet: data train has 4 images, and {output} was begun with 8; go on with the same data, or choose "
+        f"keras-segnet: data train has 4 images, and {output} was begun with 8; continue with the same data, or choose "
         "another --output."
     )

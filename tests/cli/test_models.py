@@ -35,7 +35,7 @@ def test_the_page_is_what_the_command_prints(capsys: pytest.CaptureFixture[str])
 def test_every_network_can_be_named_to_train(network: str) -> None:
     """As `keras-segnet train --model NAME` compiles it; the optimiser meets kernels of every kind."""
     keras.utils.set_random_seed(0)
-    config = RunConfig(data="streets", model=network, width=0.05, input_size=(24, 32), epochs=1, precision="float32")
+    config = RunConfig(data="streets", model=network, width=0.05, input_size=(32, 40), epochs=1, precision="float32")
     model = build_for_training(config, CLASSES, steps=1)
     assert model.name == network
     scoring = [layer for layer in model.layers if layer.name in score_layers(model)]

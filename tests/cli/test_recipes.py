@@ -78,7 +78,7 @@ def test_released_class_weights() -> None:
 
 def test_a_run_of_old_settings_can_still_be_read(tmp_path: Path) -> None:
     run_folder = Run(tmp_path)
-    run_folder.create(config_of(None, "segnet"), street_scenes("train", 2, (24, 32)))
+    run_folder.write_config(config_of(None, "segnet"), *[street_scenes("train", 2, (24, 32))] * 2)
     content = json.loads(run_folder.config_path.read_text())
     new = ("recipe", "preprocessing", "schedule", "loss_normalization", "ema_momentum", "recalibrate", "precision")
     newer = ("accumulate", "balancing_exponent", "largest_weight", "monitor")

@@ -1,10 +1,15 @@
 """`keras_segnet.train` does what the command does."""
 
+import contextlib
 import json
-from collections.abc import Iterator
+import multiprocessing
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -13,9 +18,11 @@ import tiny_network
 import keras_segnet
 from keras_segnet.cli.main import run
 from keras_segnet.data import street_scenes, write_folder
+from keras_segnet.data.images import write_png
 from keras_segnet.errors import InputError
 from keras_segnet.models import NETWORKS
 from keras_segnet.progress import Display
+from keras_segnet.training.run import Run
 from keras_segnet.training.train import TrainedRun
 
 SIZE = (24, 32)
@@ -66,7 +73,7 @@ def test_what_it_returns(from_python: TrainedRun) -> None:
     assert f"mean IoU {100 * from_python.scores.mean_iou:.2f}" in report
     assert [row["epoch"] for row in from_python.history] == [1, 2]
     table = from_python._repr_html_()
-    assert table.count("<tr>") == 1 + len(from_python.classes) + 2
+    assert table.count("<tr>") == 1 + len(from_python.evaluation.classes) + 2
     assert f"<td>{100 * from_python.scores.mean_iou:.2f}</td>" in table
 
 
@@ -121,14 +128,20 @@ class Impatient(Display):
 TINY = {"model": "tiny", "input_size": SIZE, "optimizer": "adamw", "batch_size": 2}
 
 
-@pytest.fixture
-def tiny() -> Iterator[None]:
+@contextlib.contextmanager
+def tiny_network_registered() -> Iterator[None]:
     """A network that compiles fast, in the registry."""
     before = dict(NETWORKS)
     tiny_network.register()
     yield
     NETWORKS.clear()
     NETWORKS.update(before)
+
+
+@pytest.fixture
+def tiny() -> Iterator[None]:
+    with tiny_network_registered():
+        yield
 
 
 def stopped_and_resumed(data: Path, output: Path, **settings: Any) -> TrainedRun:
@@ -174,3 +187,120 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     with pytest.raises(InputError, match=message):
         keras_segnet.train(**{"output": tmp_path / "run", **arguments})
     assert not (tmp_path / "run").exists()
+
+
+# Another process, other data, more epochs.
+
+
+@pytest.fixture(scope="module")
+def tiny_run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+    with tiny_network_registered():
+        output = tmp_path_factory.mktemp("tiny") / "run"
+        trained = keras_segnet.train(data, output=output, display=Display(), **TINY, epochs=2)
+    assert trained is not None
+    return trained
+
+
+@pytest.fixture
+def finished(tiny_run: TrainedRun, data: Path, tiny: None, tmp_path: Path) -> TrainedRun:
+    """A finished run that a test may change, and its data, which are a copy too."""
+    shutil.copytree(data, tmp_path / "data")
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    (tmp_path / "run" / "config.json").write_text(json.dumps({**config, "data": str(tmp_path / "data")}))
+    return TrainedRun(tmp_path / "run", tiny_run.evaluation)
+
+
+def hold_the_lock(folder: Path, ready: Any) -> None:
+    run = Run(folder)
+    run.lock()
+    ready.set()
+    time.sleep(600)
+
+
+def test_two_processes_do_not_train_in_one_folder_and_a_kill_leaves_it_free(finished: TrainedRun) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    other = context.Process(target=hold_the_lock, args=(finished.folder, ready))
+    other.start()
+    try:
+        assert ready.wait(120)
+        with pytest.raises(InputError, match=r"another process is training in .*run; wait for it, or choose another"):
+            keras_segnet.train(output=finished.folder, resume=True, display=Display())
+    finally:
+        other.kill()
+        other.join()
+    assert keras_segnet.train(output=finished.folder, resume=True, display=Display()) is not None
+
+
+def swap_two_images(data: Path) -> None:
+    one, two = sorted((data / "images").iterdir())[:2]
+    content = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(content)
+
+
+def change_a_label(data: Path) -> None:
+    for path in (data / "labels").iterdir():
+        write_png(path, np.where(np.arange(48)[:, None] == 7, 3, cv2.imread(str(path), cv2.IMREAD_UNCHANGED)))
+
+
+def reorder_lists(data: Path) -> None:
+    path = data / "train.txt"
+    path.write_text("\n".join(reversed(path.read_text().split())))
+
+
+def rename_a_class(data: Path) -> None:
+    names = (data / "classes.txt").read_text().splitlines()
+    (data / "classes.txt").write_text("\n".join(["heaven", *names[1:]]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (swap_two_images, "has other images, labels or another order"),
+        (change_a_label, "has other images, labels or another order"),
+        (reorder_lists, "has other images, labels or another order"),
+        (rename_a_class, "has the classes heaven, .* was begun with Sky, "),
+    ],
+)
+def test_a_run_does_not_continue_on_data_that_have_changed(
+    change: Callable[[Path], None], message: str, finished: TrainedRun
+) -> None:
+    change(finished.folder.parent / "data")
+    with pytest.raises(InputError, match=f"{message}.*; continue with the same data"):
+        keras_segnet.train(output=finished.folder, resume=True, display=Display())
+
+
+def test_a_finished_run_can_be_given_more_epochs(finished: TrainedRun) -> None:
+    shown = Listening()
+    more = keras_segnet.train(output=finished.folder, resume=True, epochs=4, display=shown)
+    assert more is not None
+    assert [row["epoch"] for row in more.history] == [1, 2, 3, 4]
+    assert "Continuing after epoch 2 of 4." in shown.lines
+    assert any("the learning rate is that of a run of 4" in line for line in shown.lines)
+    assert more.history[:2] == finished.history[:2]
+    rates = [row["learning_rate"] for row in more.history]
+    # Two epochs rise to 2e-3, and two fall along a cosine.
+    np.testing.assert_allclose(rates[2:], [1e-3, 0], atol=1e-8)
+    assert json.loads((finished.folder / "config.json").read_text())["epochs"] == 4
+    with pytest.raises(InputError, match="`epochs` 3 differs from the run"):
+        keras_segnet.train(output=finished.folder, resume=True, epochs=3)
+
+
+def test_a_checkpoint_without_an_optimiser_is_refused(finished: TrainedRun) -> None:
+    finished.model().save(finished.folder / "checkpoint.keras")
+    with pytest.raises(InputError, match=r"checkpoint\.keras cannot be read as a checkpoint: it has no optimiser"):
+        keras_segnet.train(output=finished.folder, resume=True, display=Display())
+
+
+def test_an_input_below_the_networks_stride_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"`input_size` 2x40 is below the stride of segnet_basic; .* 16x16"):
+        keras_segnet.train(data, output=tmp_path / "run", **{**SETTINGS, "input_size": (2, 40)}, display=Display())
+    assert not (tmp_path / "run").exists()
+
+
+def test_ops_are_deterministic_in_a_run_only(finished: TrainedRun) -> None:
+    from tensorflow.python.framework.config import is_op_determinism_enabled
+
+    assert not is_op_determinism_enabled()

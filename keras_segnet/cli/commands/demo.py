@@ -33,7 +33,7 @@ def demo(
     Example: `keras-segnet demo --output runs/demo`
     """
     from keras_segnet.data import open_dataset, street_scenes, write_folder
-    from keras_segnet.evaluation.evaluate import evaluate, table_rows
+    from keras_segnet.evaluation.evaluate import evaluate
     from keras_segnet.evaluation.report import write_overlays
     from keras_segnet.exporting import ParityError
     from keras_segnet.inference import load_segmenter
@@ -56,7 +56,7 @@ def demo(
         augment=False,
     )
     assert run is not None
-    console.print(screen.scores_table(f"Scores on {run.dataset}", table_rows(run.scores, run.classes)))
+    console.print(screen.scores_table(run.evaluation.title, run.evaluation.rows()))
 
     test = open_dataset(str(data), "test")
     model = run.model()

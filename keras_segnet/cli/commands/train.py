@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_segnet.cli.commands.arguments import fail, fail_at_once, parse_size
+from keras_segnet.cli.commands.arguments import fail_at_once, parse_size
 from keras_segnet.cli.screen import Screen, console, say, scores_table
 from keras_segnet.training.configuration import SETTINGS, RunConfig, as_text, parameters, with_settings
 
@@ -61,7 +61,6 @@ def train(
     given |= {name: parse_size(given[name]) for name in SIZES & given.keys()}
     RunConfig.of(**given)  # What cannot be right is refused before anything is imported.
 
-    from keras_segnet.evaluation.evaluate import table_rows
     from keras_segnet.training.devices import ProcessLostError
     from keras_segnet.training.train import train as train_run
 
@@ -79,9 +78,12 @@ def train(
             **given,
         )
     except KeyboardInterrupt:
-        fail(f"stopped. Go on with: keras-segnet train --resume --output {output}", 130)
+        line = f"stopped. Continue with: keras-segnet train --resume --output {output}"
+        if (best := output / "model.keras").is_file():
+            line += f"; score what there is with: keras-segnet evaluate {best} --split val --data DATA"
+        fail_at_once(line, 130)
     except ProcessLostError as error:
-        fail_at_once(f"{error} Start all again with --resume: the run goes on after its last whole epoch.", 1)
+        fail_at_once(f"{error} Start all again with --resume: the run continues after its last whole epoch.", 1)
     if run is not None:
-        console.print(scores_table(f"Scores on {run.dataset}", table_rows(run.scores, run.classes)))
+        console.print(scores_table(run.evaluation.title, run.evaluation.rows()))
         say(f"The run is in {output}; its report is {output / 'report.md'}, its model {output / 'model.keras'}.")
