@@ -289,7 +289,7 @@ def _load_checkpoint(path: Path) -> keras.Model:
         model = keras.models.load_model(path)
     except Exception as error:  # Keras raises errors of many kinds on damaged files.
         raise InputError(f"{path} cannot be read as a checkpoint: {error}") from error
-    if not isinstance(model.optimizer, keras.optimizers.Optimizer):
+    if getattr(model, "optimizer", None) is None:
         raise InputError(f"{path} cannot be read as a checkpoint: it has no optimiser to continue with.")
     return model
 
