@@ -80,21 +80,6 @@ def batches_seen(optimizer: Any) -> int:
     return int(part(optimizer, "_iterations", "keras").numpy())
 
 
-@contextlib.contextmanager
-def deterministic_ops() -> Iterator[None]:
-    """While active, TensorFlow's ops are deterministic; afterwards they are what they were before."""
-    import tensorflow as tf
-    from tensorflow.python.framework import config
-
-    before = part(config, "is_op_determinism_enabled", "tensorflow")()
-    tf.config.experimental.enable_op_determinism()
-    try:
-        yield
-    finally:
-        if not before:
-            part(config, "disable_op_determinism", "tensorflow")()
-
-
 def maker(tensor: Any) -> Any:
     """The operation, mostly a layer, that a symbolic tensor of Keras comes from."""
     return part(tensor, "_keras_history", "keras").operation

@@ -15,7 +15,6 @@ any more stops before it writes anything of that epoch.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import importlib.util
 import json
@@ -29,7 +28,7 @@ import keras
 import numpy as np
 from filelock import FileLock, Timeout
 
-from keras_segnet._compat import batches_seen, deterministic_ops
+from keras_segnet._compat import batches_seen
 from keras_segnet.callbacks import (
     BatchNormRecalibration,
     MedianFrequencyBalancing,
@@ -252,29 +251,27 @@ def fit(
         return
 
     synchronize(model)
-    determinism = deterministic_ops() if keras.backend.backend() == "tensorflow" else contextlib.nullcontext()
     part = (share.process, share.processes)
     epochs = training_epochs(
         training, config.batch_size, config.input_size, augmentation, config.seed, epoch, part=part
     )
-    with determinism:
-        model.fit(
-            for_keras(epochs, steps, config.input_size),
-            initial_epoch=epoch,
-            epochs=config.epochs,
-            validation_data=evaluation_batches(
-                validation, config.batch_size, config.input_size, part=part, multiple=share.devices
-            ),
-            callbacks=[
-                *changes,
-                _Epochs(epochs, config.seed),
-                _FiniteLoss(config, run, training),
-                _Recorder(run, rows, config, training.classes, share.writes),
-                progress,
-                *callbacks,
-            ],
-            verbose=0,
-        )
+    model.fit(
+        for_keras(epochs, steps, config.input_size),
+        initial_epoch=epoch,
+        epochs=config.epochs,
+        validation_data=evaluation_batches(
+            validation, config.batch_size, config.input_size, part=part, multiple=share.devices
+        ),
+        callbacks=[
+            *changes,
+            _Epochs(epochs, config.seed),
+            _FiniteLoss(config, run, training),
+            _Recorder(run, rows, config, training.classes, share.writes),
+            progress,
+            *callbacks,
+        ],
+        verbose=0,
+    )
 
 
 def tensorboard_callback(run: Run) -> keras.callbacks.Callback:

@@ -17,7 +17,6 @@ from keras_segnet.errors import InputError
 from keras_segnet.evaluation.evaluate import Evaluation, evaluate
 from keras_segnet.evaluation.report import write_report
 from keras_segnet.inference.segmenters import KerasSegmenter, load_keras_model
-from keras_segnet.metrics import Scores
 from keras_segnet.progress import Display, Printed
 from keras_segnet.training.configuration import RunConfig, as_text, describe_settings, parameters, with_settings
 from keras_segnet.training.devices import Share, current_share, place
@@ -30,22 +29,15 @@ NOT_PATHS = ("imagenet", "camvid")
 """Values of `weights` that are no paths."""
 
 
-@dataclass(frozen=True)
-class TrainedRun:
-    """What a training left behind. Jupyter shows it as a table.
+@dataclass(frozen=True, kw_only=True)
+class TrainedRun(Evaluation):
+    """What a training left behind, and what its model scores on the validation set, at the labels' own resolution.
 
     Attributes:
         folder: config.json, metrics.csv, model.keras, report.md and pictures.
-        evaluation: of the model on the validation set, at the labels' own resolution.
     """
 
     folder: Path
-    evaluation: Evaluation
-
-    @property
-    def scores(self) -> Scores:
-        """Those of the evaluation."""
-        return self.evaluation.scores
 
     def model(self) -> keras.Model:
         """The trained network, of the epoch with the best validation score, not compiled."""
@@ -55,9 +47,6 @@ class TrainedRun:
     def history(self) -> list[dict[str, float]]:
         """The rows of metrics.csv: a row an epoch."""
         return Run(self.folder).rows()
-
-    def _repr_html_(self) -> str:
-        return self.evaluation._repr_html_()
 
 
 @with_settings(parameters())
@@ -196,7 +185,7 @@ def report(
     settings: dict[str, object] = {name: as_text(value) for name, value in asdict(config).items()}
     title, matrix = f"{config.model} on {training.name}", evaluation.matrix
     write_report(run.folder, title, settings, run.rows(), matrix, segmenter, validation, config.monitor)
-    return TrainedRun(run.folder, evaluation)
+    return TrainedRun(**vars(evaluation), folder=run.folder)
 
 
 __all__ = ["TrainedRun", "train"]

@@ -6,6 +6,7 @@ import multiprocessing
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def test_what_it_returns(from_python: TrainedRun) -> None:
     assert f"mean IoU {100 * from_python.scores.mean_iou:.2f}" in report
     assert [row["epoch"] for row in from_python.history] == [1, 2]
     table = from_python._repr_html_()
-    assert table.count("<tr>") == 1 + len(from_python.evaluation.classes) + 2
+    assert table.count("<tr>") == 1 + len(from_python.classes) + 2
     assert f"<td>{100 * from_python.scores.mean_iou:.2f}</td>" in table
 
 
@@ -208,7 +209,7 @@ def finished(tiny_run: TrainedRun, data: Path, tiny: None, tmp_path: Path) -> Tr
     shutil.copytree(tiny_run.folder, tmp_path / "run")
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     (tmp_path / "run" / "config.json").write_text(json.dumps({**config, "data": str(tmp_path / "data")}))
-    return TrainedRun(tmp_path / "run", tiny_run.evaluation)
+    return replace(tiny_run, folder=tmp_path / "run")
 
 
 def hold_the_lock(folder: Path, ready: Any) -> None:

@@ -56,7 +56,7 @@ def demo(
         augment=False,
     )
     assert run is not None
-    console.print(screen.scores_table(run.evaluation.title, run.evaluation.rows()))
+    console.print(screen.scores_table(run.title, run.rows()))
 
     test = open_dataset(str(data), "test")
     model = run.model()

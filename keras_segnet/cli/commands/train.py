@@ -85,5 +85,5 @@ def train(
     except ProcessLostError as error:
         fail_at_once(f"{error} Start all again with --resume: the run continues after its last whole epoch.", 1)
     if run is not None:
-        console.print(scores_table(run.evaluation.title, run.evaluation.rows()))
+        console.print(scores_table(run.title, run.rows()))
         say(f"The run is in {output}; its report is {output / 'report.md'}, its model {output / 'model.keras'}.")
