@@ -23,6 +23,10 @@ def main() -> None:
     found = distribution("keras-segnet")
     assert found.version == keras_segnet.__version__
     assert found.metadata["Description-Content-Type"] == "text/markdown"
+    written = Path(__file__).parents[1] / "keras_segnet"
+    for path in written.rglob("*"):
+        if path.is_file() and path.suffix != ".pyc":
+            assert (PACKAGE / path.relative_to(written)).is_file(), f"{path} was not packed"
     assert (PACKAGE / "py.typed").is_file()
     said = subprocess.run([COMMAND, "--version"], capture_output=True, text=True, check=True)
     assert (said.stdout, said.stderr) == (f"keras-segnet {keras_segnet.__version__}\n", "")
