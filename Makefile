@@ -33,7 +33,7 @@ PYTEST = $(VENV)/bin/python -m pytest -n 2 --dist worksteal --durations 25
 fast: lint types unit
 
 # What needs no training, no export and no second process.
-UNIT = tests/data tests/evaluation tests/layers tests/training tests/models/test_graph.py tests/test_*.py
+UNIT = tests/data tests/evaluation tests/layers tests/training/test_configuration.py tests/models/test_graph.py tests/test_*.py
 unit: $(READY)
 	$(PYTEST) $(UNIT) --deselect tests/test_notebooks.py -m "not slow"
 

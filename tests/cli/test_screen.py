@@ -51,12 +51,12 @@ def python(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
 
 
-NOISE = r"os.write(2, b'I0000 00:00:1 cpu.cc:1] This binary\n2026-11-21 10:00:00.1: W a.cc:7] no\nlast words\n'); "
+MAKE_NOISE = r"os.write(2, b'I0000 00:00:1 cpu.cc:1] This binary\n2026-11-21 10:00:00.1: W a.cc:7] no\nlast words\n'); "
 
 
 def test_frameworks_are_not_heard_where_all_goes_well() -> None:
     done = python(
-        f"silence.begin(); {NOISE} import logging, warnings; logging.warning('no'); warnings.warn('no'); "
+        f"silence.begin(); {MAKE_NOISE} import logging, warnings; logging.warning('no'); warnings.warn('no'); "
         "import subprocess; subprocess.run(['sh', '-c', 'echo of a child >&2']); "
         "print('ours', file=sys.stderr); silence.end()"
     )
@@ -72,12 +72,12 @@ def test_frameworks_are_not_heard_where_all_goes_well() -> None:
     ],
 )
 def test_the_last_words_of_a_crash_are_shown(end: str, status: int) -> None:
-    done = python(f"silence.begin(); print('ours', file=sys.stderr); {NOISE} {end}")
+    done = python(f"silence.begin(); print('ours', file=sys.stderr); {MAKE_NOISE} {end}")
     assert (done.stderr, done.returncode) == ("ours\nlast words\n", status)
 
 
 def test_so_are_those_before_a_traceback() -> None:
-    done = python(f"silence.begin(); {NOISE} raise KeyError('ours')")
+    done = python(f"silence.begin(); {MAKE_NOISE} raise KeyError('ours')")
     assert "KeyError: 'ours'\n" in done.stderr and "last words\n" in done.stderr
 
 
