@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from small_networks import NETWORKS
 
+from keras_segnet.layers import MaxPoolingWithArgmax2D
 from keras_segnet.losses import WeightedCrossentropy
+from keras_segnet.models import split
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,6 +36,11 @@ def test_it_answers_as_on_tensorflow_and_trains(network):
         probabilities = model.predict_on_batch(image)
         assert probabilities.shape == (*label.shape, 5)
         np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
+
+    if any(isinstance(layer, MaxPoolingWithArgmax2D) for layer in model.layers):
+        encoder, decoder = split(model)
+        halves = decoder.predict_on_batch(encoder.predict_on_batch(image))
+        np.testing.assert_allclose(halves, model.predict_on_batch(image), atol=1e-5)
 
     before = [np.array(keras.ops.convert_to_numpy(weights)) for weights in model.trainable_variables]
     model.compile(keras.optimizers.SGD(0.1, global_clipnorm=1.0), WeightedCrossentropy(5))

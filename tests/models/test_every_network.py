@@ -285,25 +285,28 @@ def test_it_trains_in_mixed_precision(network, mixed_precision):
 # Its halves.
 
 
-def test_its_encoder_and_its_decoder_are_two_models_that_give_what_it_gives(network, model, tmp_path):
-    poolings = [layer.name for layer in model.layers if isinstance(layer, MaxPoolingWithArgmax2D)]
-    if poolings:
-        halves = split(model)
-        assert poolings[-1] in {layer.name for layer in halves[0].layers}
-    else:
+def test_its_encoder_and_its_decoder_are_two_models_that_give_what_it_gives(network, model):
+    """Of fixed and of open size; tests/backends/ runs them compiled."""
+    pooling = last_pooling(model)
+    if not isinstance(model.get_layer(pooling), MaxPoolingWithArgmax2D):
         with pytest.raises(InputError, match=f"{network.name} has no pooling with indices; name the layer"):
             split(model)
-        halves = split(model, next(layer.name for layer in model.layers if isinstance(layer, layers.MaxPooling2D)))
+    open_size = small(network.name, input_shape=(None, None, 3))
+    open_size.set_weights(model.get_weights())
     image = random_image(*ODD, batch=2).astype("float32")
-    features = image
-    for half, other in (halves, halves[::-1]):
-        weighty = {layer.name for layer in half.layers if layer.weights}
-        assert weighty and not weighty & {layer.name for layer in other.layers}
-        path = tmp_path / f"{half.name}.keras"
-        half.save(path)
-        features = keras.models.load_model(path)(features)
-    assert [half.name for half in halves] == [f"{network.name}_encoder", f"{network.name}_decoder"]
-    np.testing.assert_allclose(features, run(model, image), atol=1e-6)
+    for whole in (model, open_size):
+        encoder, decoder = split(whole, pooling)
+        assert [encoder.name, decoder.name] == [f"{network.name}_encoder", f"{network.name}_decoder"]
+        weighty = [{layer.name for layer in half.layers if layer.weights} for half in (encoder, decoder)]
+        assert all(weighty) and not set.intersection(*weighty)
+        np.testing.assert_allclose(decoder(encoder(image)), model(image), atol=1e-6)
+
+
+def last_pooling(model):
+    """That with indices, where there is one; it is where a network is split by default."""
+    with_indices = [layer.name for layer in model.layers if isinstance(layer, MaxPoolingWithArgmax2D)]
+    assert not with_indices or split(model)[0].layers[-1].name == with_indices[-1]
+    return (with_indices or [layer.name for layer in model.layers if isinstance(layer, layers.MaxPooling2D)])[-1]
 
 
 # What it refuses.

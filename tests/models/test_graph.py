@@ -61,7 +61,7 @@ def test_a_network_of_open_size_has_no_cost_but_sees_as_far():
     assert of_open_size.receptive_field == (106, 106)
 
 
-def test_a_network_can_be_split_behind_any_layer():
+def test_a_network_can_be_split_behind_any_layer_and_its_halves_be_kept(tmp_path):
     model = small("segnet_basic")
     encoder, decoder = split(model, "conv2_relu")
     assert [layer.name for layer in encoder.layers][-1] == "conv2_relu"
@@ -70,7 +70,11 @@ def test_a_network_can_be_split_behind_any_layer():
         (None, 12, 16, 8), (None, 12, 16, 8), (None, 24, 32, 8)
     ]  # fmt: skip
     image = np.random.default_rng(0).integers(0, 256, (1, 24, 32, 3)).astype("float32")
-    np.testing.assert_allclose(decoder(encoder(image)), model(image), atol=1e-6)
+    features = image
+    for half in (encoder, decoder):
+        half.save(tmp_path / "half.keras")
+        features = keras.models.load_model(tmp_path / "half.keras")(features)
+    np.testing.assert_allclose(features, model(image), atol=1e-6)
 
 
 def test_a_network_without_such_a_layer_is_not_split():
