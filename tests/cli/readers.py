@@ -181,7 +181,7 @@ def _read_export(name: str, path: Path) -> None:
 
 
 def _tool(name: str) -> Reader:
-    return Reader(EXPORTS[name], lambda: _export(name), lambda path: _read_export(name, path), 36, 5, is_text=True)
+    return Reader(EXPORTS[name], lambda: _export(name), lambda path: _read_export(name, path), 24, 3, is_text=True)
 
 
 def _model(kind: str, seeds: int, refuses: int) -> Reader:

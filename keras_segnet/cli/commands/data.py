@@ -135,7 +135,9 @@ def weights(
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the weights to this file too.")] = None,
 ) -> None:
-    """Count the pixels of each class and show the weights by which the loss balances them.
+    """Count the pixels of each class and show the weights by which a loss balances them.
+
+    The defaults are the paper's weights. `train` takes --balancing-exponent 0.5 --largest-weight 10.
 
     Example: `keras-segnet data weights my_images --balancing presence --json weights.json`
     """
