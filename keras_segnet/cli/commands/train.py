@@ -49,7 +49,7 @@ def train(
     Writes config.json, metrics.csv, model.keras (the epoch with the best validation score), report.md, overlays and
     figures into the folder of the run.
 
-    Example: `keras-segnet train --data my_images --width 0.25 --input-size 180x240 --epochs 50 --output runs/first`
+    Example: `keras-segnet train --data my_images --model segnet_edge --weights camvid --epochs 50 --output runs/first`
 
     The paper's Table 1: `keras-segnet train --recipe paper --model segnet_basic --data camvid --output runs/table1`
 
