@@ -9,6 +9,7 @@ how each was made.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -85,7 +86,15 @@ def read_keras_file(path: Path) -> keras.Model:
     if not path.is_file():
         raise InputError(f"{path} does not exist; a .keras file is expected there.")
     with reading(path, "cannot be read as a .keras file"):
+        with zipfile.ZipFile(path) as archive:
+            for each in archive.infolist():
+                if each.filename.endswith(".json") and each.file_size > MOST_CONFIG:
+                    raise ValueError(f"its {each.filename} unpacks to {each.file_size:,} bytes; a few MB are normal")
         return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+MOST_CONFIG = 2**26
+"""Bytes of a network's description, which for the largest here has less than one MB. A small file may unpack to any."""
 
 
 def start_from(model: keras.Model, other: keras.Model, origin: str) -> None:

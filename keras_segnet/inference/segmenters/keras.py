@@ -10,6 +10,7 @@ import numpy as np
 from keras_segnet.errors import InputError
 from keras_segnet.files import reading
 from keras_segnet.inference.segmenters.base import Segmenter
+from keras_segnet.inference.segmenters.contents import classes_and_size
 
 
 class KerasSegmenter(Segmenter):
@@ -20,8 +21,10 @@ class KerasSegmenter(Segmenter):
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        _, height, width, self.num_classes = model.output_shape
-        self.input_size = None if None in (height, width) else (height, width)
+        try:
+            self.num_classes, self.input_size = classes_and_size(model.input_shape, model.output_shape, {})
+        except (ValueError, AttributeError) as error:  # Keras raises the latter for models that are not built.
+            raise InputError(f"{model.name} is no segmentation network: {error}.") from error
         self.precision = model.compute_dtype
 
     def to_input(self, images: np.ndarray) -> np.ndarray:
@@ -45,16 +48,8 @@ def load_keras_model(path: Path) -> Any:
 
         return build(path.name, weights=NETWORKS[path.name].trained_on[0])
     model = read_keras_file(path)
-    with reading(path, "cannot be read as a .keras file"):
-        taken, shape = model.input_shape, model.output_shape
-    if not (isinstance(taken, tuple) and len(taken) == 4 and taken[-1] == 3):
-        raise InputError(
-            f"{path} is no segmentation network: its input has shape {taken}, not (batch, height, width, 3)."
-        )
-    if not (isinstance(shape, tuple) and len(shape) == 4 and shape[-1]):
-        raise InputError(
-            f"{path} is no segmentation network: its output has shape {shape}, not (batch, height, width, classes)."
-        )
+    with reading(path, "is no segmentation network"):
+        classes_and_size(model.input_shape, model.output_shape, {})
     return model
 
 

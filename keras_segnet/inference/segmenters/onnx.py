@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,14 @@ import numpy as np
 from keras_segnet.errors import InputError
 from keras_segnet.files import reading
 from keras_segnet.inference.segmenters.base import Segmenter
-from keras_segnet.inference.segmenters.contents import CONTENTS
+from keras_segnet.inference.segmenters.contents import CONTENTS, classes_and_size, parse_contents
 
 
 class OnnxSegmenter(Segmenter):
     """An .onnx file in onnxruntime, on the CPU.
 
-    Takes what `keras_segnet.exporting.to_onnx` writes: float32 images `(batch, height, width, 3)`, one at a time or any
-    number of them.
+    Accepts what `keras_segnet.exporting.to_onnx` writes, and other files of one input, float32 or uint8 images
+    `(batch, height, width, 3)`, and one output. Where the batch is fixed, the last one is filled up.
     """
 
     def __init__(self, path: Path, num_threads: int | None = None) -> None:
@@ -31,20 +30,32 @@ class OnnxSegmenter(Segmenter):
         with reading(path, "cannot be read as an .onnx file of a segmentation network"):
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
             (taken,), (given,) = self._session.get_inputs(), self._session.get_outputs()
-            contents = json.loads(self._session.get_modelmeta().custom_metadata_map.get(CONTENTS, "{}"))
-            batch, height, width, channels = taken.shape
-            if channels != 3:
-                raise ValueError(f"its input has shape {taken.shape}, not (batch, height, width, 3).")
-            self.head = contents.get("head")
-            self.precision = contents.get("precision")
-            self.num_classes = int(contents["classes"]) if self.head == "class_map" else given.shape[3]
-        self._path, self._input, self._takes_one = path, taken.name, batch == 1
-        self.input_size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
+            contents = parse_contents(self._session.get_modelmeta().custom_metadata_map.get(CONTENTS, "{}"))
+            self.num_classes, self.input_size = classes_and_size(taken.shape, given.shape, contents)
+            if taken.type not in DTYPES:
+                raise ValueError(f"its input is a {taken.type}, not one of {', '.join(DTYPES)}")
+        self.head, self.precision = contents.get("head"), contents.get("precision")
+        self._path, self._input, self._dtype = path, taken.name, DTYPES[taken.type]
+        self._fixed_batch = taken.shape[0] if isinstance(taken.shape[0], int) else None
+
+    def to_input(self, images: np.ndarray) -> np.ndarray:
+        return images.astype(self._dtype)
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        batches = [image[None] for image in batch] if self._takes_one else [batch]
+        size = self._fixed_batch or len(batch)
+        missing = -len(batch) % size
+        filled = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)]) if missing else batch
         with reading(self._path, "cannot be run as the .onnx file of a segmentation network"):
-            return np.concatenate([self._session.run(None, {self._input: images})[0] for images in batches])
+            outputs = [
+                self._session.run(None, {self._input: filled[first : first + size]})[0]
+                for first in range(0, len(filled), size)
+            ]
+        output: np.ndarray = np.concatenate(outputs)[: len(batch)]
+        return output if self.head == "class_map" else output.astype(np.float32)
+
+
+DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+"""Of inputs, by onnxruntime's names."""
 
 
 def import_for_onnx(package: str) -> Any:

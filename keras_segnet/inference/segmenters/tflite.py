@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from keras_segnet.errors import InputError
+from keras_segnet.files import reading
 from keras_segnet.inference.segmenters.base import Segmenter
-from keras_segnet.inference.segmenters.contents import read_contents
+from keras_segnet.inference.segmenters.contents import classes_and_size, read_contents
 
 
 class TFLiteSegmenter(Segmenter):
@@ -27,23 +28,18 @@ class TFLiteSegmenter(Segmenter):
     def __init__(self, path: Path, num_threads: int | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        try:
+        with reading(path, "cannot be read as a .tflite file of a segmentation network"):
             self._interpreter = Interpreter(str(path), num_threads=num_threads or os.cpu_count())
             self._interpreter.allocate_tensors()
             (self._input,) = self._interpreter.get_input_details()
             (self._output,) = self._interpreter.get_output_details()
             contents = read_contents(path)
-            taken, shape = ([int(n) for n in tensor["shape"]] for tensor in (self._input, self._output))
-            if len(taken) != 4 or taken[3] != 3 or taken[0] != 1:
-                raise ValueError(f"it takes {taken}, not (1, height, width, 3)")
-            self.head = contents.get("head")
-            if len(shape) != (3 if self.head == "class_map" else 4) or shape[:3] != taken[:3]:
-                raise ValueError(f"it takes {taken} and gives {shape}, not a score for each class of each pixel")
-            self.precision = contents.get("precision")
-            self.num_classes = int(contents["classes"]) if self.head == "class_map" else shape[3]
-        except Exception as error:  # The interpreter and the reader of the file raise errors of many kinds.
-            raise InputError(f"{path} cannot be read as a .tflite file of a segmentation network: {error}") from error
-        self.input_size = (shape[1], shape[2])
+            taken, given = ([int(n) for n in tensor["shape"]] for tensor in (self._input, self._output))
+            if taken[0] != 1:
+                raise ValueError(f"its input has shape {tuple(taken)}, not (1, height, width, 3)")
+            self.num_classes, size = classes_and_size(taken, given, contents)
+            assert size is not None  # An interpreter has all sizes.
+        self.head, self.precision, self.input_size = contents.get("head"), contents.get("precision"), size
 
     def to_input(self, images: np.ndarray) -> np.ndarray:
         return _quantize(images, self._input)
