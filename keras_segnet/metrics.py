@@ -118,6 +118,7 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
     ) -> None:
         # As Keras's own metrics, a second one of a kind has the same name, by which users look for its value.
         super().__init__(name=name or self.default_name, dtype=dtype)
+        self._direction = "up"  # Which Keras's callbacks ask for, where they are not told a mode.
         self.num_classes = num_classes
         self.ignore_class = ignore_class
         shape = (num_classes * num_classes,)
@@ -196,6 +197,12 @@ class SegmentationScores(ConfusionMatrixMetric):
 
     default_name = "segmentation_scores"
 
+    def __init__(
+        self, num_classes: int, ignore_class: int | None = None, name: str | None = None, dtype: Any = None
+    ) -> None:
+        super().__init__(num_classes, ignore_class, name, dtype)
+        self.name: Any = _AnyName(name or self.default_name)
+
     def result(self) -> dict[str, Any]:
         matrix = self.confusion_matrix()
         return {
@@ -203,6 +210,24 @@ class SegmentationScores(ConfusionMatrixMetric):
             "class_average_accuracy": _class_average_accuracy(matrix),
             "mean_iou": _mean_iou(matrix),
         }
+
+
+class _AnyName(str):
+    """A metric's name that equals those of its parts too.
+
+    Keras's callbacks look for the metric of the name that they monitor, to learn whether more is better; of the parts
+    of a result they know nothing. Without this, `EarlyStopping("val_mean_iou")` would be refused without a mode.
+    """
+
+    PARTS = ("global_accuracy", "class_average_accuracy", "mean_iou")
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other) or other in self.PARTS
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
 
 
 def _global_accuracy(matrix: Any) -> Any:

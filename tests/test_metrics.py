@@ -1,3 +1,4 @@
+import json
 import math
 
 import keras
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_segnet.metrics import (
+    BoundaryF1,
     ClassAverageAccuracy,
     ConfusionMatrix,
     GlobalAccuracy,
@@ -266,3 +268,40 @@ def test_single_metrics_are_reported_under_their_names():
     assert result["global_accuracy"] == pytest.approx(1 / 3)
     assert result["class_average_accuracy"] == pytest.approx(1 / 3)
     assert result["mean_iou"] == pytest.approx((1 / 3) / 3)
+
+
+ONE_CLASS = np.array([[1, 0], [1, 0]])
+"""Weights by which every pixel is of class 0."""
+
+
+@pytest.mark.parametrize("metric", ["global_accuracy", "class_average_accuracy", "mean_iou", "boundary_f1"])
+@pytest.mark.parametrize("together", [True, False])
+def test_callbacks_know_that_more_is_better(metric, together):
+    """Of no mode, Keras's callbacks ask the metric that they monitor; the weights of the best epoch come back."""
+    single = {**SINGLE, "boundary_f1": BoundaryF1}
+    metrics = [SegmentationScores(2), BoundaryF1(2)] if together else [single[metric](2)]
+    model = keras.Sequential([keras.Input((4, 6, 2)), keras.layers.EinsumDense("bhwc,cd->bhwd", (None, None, 2))])
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=metrics, run_eagerly=True)
+    labels = np.arange(24).reshape(1, 4, 6) // 3 % 2
+    images = np.eye(2)[labels]
+    matrices = iter([ONE_CLASS, np.eye(2), ONE_CLASS])
+    set_weights = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: model.set_weights([next(matrices)]))
+    model.optimizer.learning_rate = 0.0
+    stopping = keras.callbacks.EarlyStopping(f"val_{metric}", patience=1, restore_best_weights=True)
+    history = model.fit(
+        images, labels, epochs=3, validation_data=(images, labels), callbacks=[set_weights, stopping], verbose=0
+    )
+    first, second, third = history.history[f"val_{metric}"]
+    assert first == third < second == 1
+    np.testing.assert_array_equal(model.get_weights()[0], np.eye(2))
+
+
+def test_a_name_of_parts_is_a_name_still():
+    metric = SegmentationScores(2)
+    assert (
+        metric.name == "segmentation_scores"
+        and metric.name != "loss"
+        and hash(metric.name) == hash(metric.default_name)
+    )
+    assert json.dumps(metric.get_config()["name"]) == '"segmentation_scores"'
+    assert str(keras.metrics.deserialize(keras.metrics.serialize(metric)).name) == "segmentation_scores"

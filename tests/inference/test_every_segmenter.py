@@ -226,6 +226,7 @@ def network(taken: tuple[int | None, ...], outputs: Callable[[Any], Any]) -> ker
         (lambda: network((10**5, 10**5, 3), keras.layers.Conv2D(3, 1)), f"at most {MOST_PIXELS:,} pixels"),
         (lambda: network((4, 6, 3), keras.layers.Flatten()), r"its output has shape \(None, 72\), not"),
         (lambda: network((4, 6, 3), lambda x: {"a": x, "b": x}), "its output has shape"),
+        (lambda: network((4, 6, 3), keras.layers.Conv2D(3, 1, strides=2)), "not a score for each class of each pixel"),
         (lambda: network((4, 6, 3), lambda x: [x, x]), "its output has shape"),
     ],
 )

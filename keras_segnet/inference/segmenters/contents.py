@@ -67,6 +67,11 @@ def classes_and_size(
         raise ValueError(f"its output has shape {_written(given)}, not {expected}")
     if not 2 <= classes <= MOST_CLASSES:
         raise ValueError(f"its output has shape {_written(given)}: {classes} classes, not 2 to {MOST_CLASSES}")
+    if any(one != other for one, other in zip(inputs[:3], outputs[:3], strict=True) if one and other):
+        raise ValueError(
+            f"its input has shape {_written(taken)} and its output {_written(given)}, not a score for each class of "
+            "each pixel"
+        )
     height, width = inputs[1:3]
     if height is None or width is None:
         return classes, None
