@@ -28,7 +28,7 @@ class SavedModelSegmenter(Segmenter):
             _, inputs = self._signature.structured_input_signature
             outputs = self._signature.structured_outputs
             if len(inputs) != 1 or not (len(outputs) == 1 or OUTPUT in outputs):
-                names = " and ".join(", ".join(each) or "nothing" for each in (inputs, outputs))
+                names = " and ".join(", ".join(sorted(each)) or "nothing" for each in (inputs, outputs))
                 raise ValueError(f"serving_default takes and gives {names}; one tensor of each is expected")
             ((self._input, taken),) = inputs.items()
             self._output = OUTPUT if OUTPUT in outputs else next(iter(outputs))
