@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
+
+from keras_segnet.layers.tensor import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_segnet")
@@ -26,7 +26,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     and keep the registered name `keras_segnet>BatchNormalization` as an alias of it, so that saved models load.
     """
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
         if not (training and self.trainable and mask is None and self._has_fused_kernel(inputs)):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
@@ -49,7 +49,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             average.assign(ops.cast(average, "float32") * self.momentum + value * (1.0 - self.momentum))
         return outputs
 
-    def _has_fused_kernel(self, inputs: Any) -> bool:
+    def _has_fused_kernel(self, inputs: Tensor) -> bool:
         return (
             keras.backend.backend() == "tensorflow"
             and len(inputs.shape) == 4

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_segnet.layers.tensor import Tensor
+
 
 @keras.saving.register_keras_serializable("keras_segnet")
 class LocalResponseNormalization(keras.layers.Layer):
@@ -38,7 +40,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         _check_window(window)
         self.window, self.alpha, self.beta, self.k = window, alpha, beta, k
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         x = ops.cast(inputs, "float32")
         channels = x.shape[-1]
         reach = self.window // 2
@@ -100,7 +102,7 @@ class LocalContrastNormalization(keras.layers.Layer):
             raise ValueError(f"epsilon must be a positive number, not {epsilon!r}.")
         self.window, self.sigma, self.epsilon = window, sigma, epsilon
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         x = ops.cast(inputs, "float32")
         inside = self._blur(ops.ones_like(x[:1, ..., :1]))
         centred = x - self._local_mean(x) / inside
@@ -110,10 +112,10 @@ class LocalContrastNormalization(keras.layers.Layer):
         normalized = centred / ops.maximum(deviation, ops.mean(deviation, axis=(1, 2), keepdims=True))
         return ops.cast(normalized, self.compute_dtype)
 
-    def _local_mean(self, x: Any) -> Any:
+    def _local_mean(self, x: Tensor) -> Tensor:
         return self._blur(ops.mean(x, axis=-1, keepdims=True))
 
-    def _blur(self, x: Any) -> Any:
+    def _blur(self, x: Tensor) -> Tensor:
         """Convolves one channel with the window, with zeros outside; along columns, then along rows."""
         weights = self._weights()
         x = ops.conv(x, weights.reshape(-1, 1, 1, 1), padding="same", data_format="channels_last")

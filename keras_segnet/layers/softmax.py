@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_segnet.layers.tensor import Tensor
+
 SMALLEST_LOG = -69.0
 """Logarithm of the smallest probability in training, 1e-30, whose inverse float32 and bfloat16 hold."""
 
@@ -27,7 +29,7 @@ class Softmax(keras.layers.Softmax):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "axis": -1})
 
-    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+    def call(self, inputs: Tensor, mask: Tensor | None = None, training: bool | None = None) -> Tensor:
         if not training or mask is not None:
             return super().call(inputs, mask=mask)
         logs = ops.log_softmax(inputs, axis=-1)
