@@ -63,14 +63,13 @@ def export(network: str, implementation: str, width: float, precision: str, path
     sys.path.insert(0, str(WORKERS))
     from with_keras import build
 
-    from keras_segnet.exporting import tflite
+    from keras_segnet.exporting import to_tflite
     from keras_segnet.exporting.parity import street_images
 
-    tflite.LEAST_AGREEMENT[precision] = 0.0  # Rounding decides the labels of an untrained network.
     images = street_images(SIZE)
     model = build(network, implementation, SIZE, width)
     options = {"interface": precision, "head": "logits", "images": images[:1], "representative_data": images}
-    tflite.to_tflite(model, path, precision=precision, **options)
+    to_tflite(model, path, precision=precision, **options)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from side_by_side import beside_first, console, show
 
 from keras_segnet import build_segnet
 from keras_segnet.benchmarking import arena_size
-from keras_segnet.exporting import tflite, to_tflite
+from keras_segnet.exporting import to_tflite
 from keras_segnet.exporting.heads import HEADS
 from keras_segnet.exporting.parity import street_images
 
@@ -60,8 +60,6 @@ def main(
     threads: Annotated[int, typer.Option(min=1, help="Of LiteRT.")] = 2,
 ) -> None:
     """Prints medians of inference, alone and with the choice of the best class, and the memory, beside the default."""
-    # Rounding decides the labels of random weights, and this is about time.
-    tflite.LEAST_AGREEMENT |= dict.fromkeys(tflite.LEAST_AGREEMENT, 0.0)
     keras.utils.set_random_seed(0)
     model = build_segnet(11, (*SIZE, 3), width=0.25)
     images = street_images(SIZE, 4)

@@ -144,10 +144,9 @@ def measure(names: list[str], rounds: int, threads: int) -> dict[str, float]:
     """Median milliseconds of the int8 files, which take turns. Weights are random: they do not change the time."""
     from ai_edge_litert.interpreter import Interpreter
 
-    from keras_segnet.exporting import tflite, to_tflite
+    from keras_segnet.exporting import to_tflite
     from keras_segnet.exporting.parity import street_images
 
-    tflite.LEAST_AGREEMENT |= dict.fromkeys(tflite.LEAST_AGREEMENT, 0.0)  # Rounding decides the labels of random ones.
     images = street_images(SIZE, 4)
     interpreters, times = {}, {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         pictures,
     )
     from keras_segnet.evaluation.evaluate import evaluate
+    from keras_segnet.exporting.export import export
     from keras_segnet.inference.predict import predict
     from keras_segnet.models import build, build_segnet, build_segnet_basic
     from keras_segnet.training.train import train
@@ -41,6 +42,7 @@ __all__ = [
     "callbacks",
     "data",
     "evaluate",
+    "export",
     "exporting",
     "inference",
     "layers",
@@ -60,6 +62,7 @@ _HOMES = {
     "build_segnet_basic": "models",
     "evaluate": "evaluation.evaluate",
     "predict": "inference.predict",
+    "export": "exporting.export",
     "train": "training.train",
 }
 """Module of each name that is not a module itself."""

@@ -80,6 +80,17 @@ def batches_seen(optimizer: Any) -> int:
     return int(part(optimizer, "_iterations", "keras").numpy())
 
 
+def run_through(model: Any, inputs: Any, operation: Callable[[Any], Callable[..., Any]]) -> Any:
+    """Runs a functional model with another function in place of each operation.
+
+    Args:
+        model: the model.
+        inputs: what it accepts.
+        operation: gives for an operation of the model the function that is called for it, with its arguments.
+    """
+    return part(model, "_run_through_graph", "keras")(inputs, operation_fn=operation)
+
+
 def maker(tensor: Any) -> Any:
     """The operation, mostly a layer, that a symbolic tensor of Keras comes from."""
     return part(tensor, "_keras_history", "keras").operation

@@ -17,7 +17,7 @@ from keras_segnet.cli.commands.benchmark import benchmark
 from keras_segnet.cli.commands.check_gpu import check_gpu
 from keras_segnet.cli.commands.demo import demo
 from keras_segnet.cli.commands.evaluate import evaluate
-from keras_segnet.cli.commands.export import export
+from keras_segnet.cli.commands.export import check_parity, export
 from keras_segnet.cli.commands.models import models
 from keras_segnet.cli.commands.predict import predict
 from keras_segnet.cli.commands.train import train
@@ -105,6 +105,6 @@ def common(
     """SegNet: from labelled images to a proven file for edge devices."""
 
 
-for command in (train, evaluate, export, check_gpu, benchmark, predict, models, demo):
+for command in (train, evaluate, export, check_parity, check_gpu, benchmark, predict, models, demo):
     app.command(command.__name__.replace("_", "-"))(command)
 app.add_typer(data.app, name="data")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -118,34 +118,6 @@ def scores_table(title: str, rows: Iterable[tuple[str, str, str, str]]) -> Table
     rows = list(rows)
     for number, row in enumerate(rows):
         table.add_row(*row, end_section=number == len(rows) - 3)
-    return table
-
-
-def parity_table(reports: Iterable[Any]) -> Table:
-    """What `keras_segnet.exporting.ParityReport`s say, one a row."""
-    table = Table("file", title="Exported, and compared with the Keras model", title_justify="left")
-    for heading in ("images", "label agreement, %", "largest difference", "size, MB", "latency, ms"):
-        table.add_column(heading, justify="right")
-    for report in reports:
-        table.add_row(
-            report.path.name,
-            str(report.images),
-            f"{100 * report.label_agreement:.3f}",
-            f"{report.largest_difference:.1e}",
-            f"{report.size / 1e6:.2f}",
-            f"{1e3 * report.latency:.1f}",
-        )
-    return table
-
-
-def precisions_table(title: str, scores: Mapping[str, Any]) -> Table:
-    """Overall scores, a line for each of some models."""
-    table = Table("model", title=title, title_justify="left")
-    for heading in ("global accuracy, %", "class average, %", "mean IoU, %"):
-        table.add_column(heading, justify="right")
-    for name, score in scores.items():
-        figures = (score.global_accuracy, score.class_average_accuracy, score.mean_iou)
-        table.add_row(name, *(f"{100 * figure:.2f}" for figure in figures))
     return table
 
 

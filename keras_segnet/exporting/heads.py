@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from keras_segnet import _compat
-from keras_segnet.errors import InputError
+from keras_segnet.errors import refuse_unknown
+from keras_segnet.models.graph import ends_in_softmax
 
 HEADS = ("probabilities", "logits", "class_map")
 """The choices. `class_map` picks the best class on the device, `logits` leaves softmax and choice to the caller."""
@@ -16,20 +17,22 @@ HEADS = ("probabilities", "logits", "class_map")
 
 def without_softmax(model: keras.Model) -> keras.Model:
     """The network up to its logits: `model` cut before a softmax at its end, or `model` itself if there is none."""
-    (output,) = model.outputs
-    last = _compat.maker(output)
-    is_softmax = isinstance(last, keras.layers.Softmax) or (
-        isinstance(last, keras.layers.Activation) and last.activation is keras.activations.softmax
-    )
-    return keras.Model(model.input, last.input, name=model.name) if is_softmax else model
+    if not ends_in_softmax(model):
+        return model
+    last = _compat.maker(model.outputs[0])
+    if not last.weights:
+        return keras.Model(model.input, last.input, name=model.name)
+    linear = type(last).from_config({**last.get_config(), "activation": None})
+    logits = keras.Model(model.input, linear(last.input), name=model.name)
+    linear.set_weights(last.get_weights())
+    return logits
 
 
 def head(name: str) -> Callable[[Any], Any]:
     """The function that takes logits to what the head gives. An InputError unless `name` is one of `HEADS`."""
     import tensorflow as tf
 
-    if name not in HEADS:
-        raise InputError(f"head must be one of {', '.join(HEADS)}; not {name!r}.")
+    refuse_unknown("head", name, HEADS)
     return {
         "probabilities": tf.nn.softmax,
         "logits": tf.identity,

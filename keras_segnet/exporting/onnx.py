@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,13 @@ import numpy as np
 
 from keras_segnet.errors import InputError
 from keras_segnet.exporting.heads import head as head_of
-from keras_segnet.exporting.parity import ParityReport, export_through_gate, street_images
-from keras_segnet.exporting.tflite import require_tensorflow
+from keras_segnet.exporting.network import in_float32, require_tensorflow
+from keras_segnet.exporting.onnx_file import OnnxFile
+from keras_segnet.exporting.parity import ParityReport
 from keras_segnet.exporting.tracing import trace
-from keras_segnet.inference.segmenters import CONTENTS, KerasSegmenter, OnnxSegmenter, import_for_onnx
+from keras_segnet.exporting.writing import check_path, export_through_gate
+from keras_segnet.inference.segmenters import CONTENTS, KerasSegmenter, import_for_onnx
 from keras_segnet.progress import Progress, silent
-
-LEAST_AGREEMENT = 0.999
-"""Share of pixels that must get the Keras model's label."""
 
 OPSET = 17
 """The newest that TensorRT 8.6 takes; TensorRT 10 takes 9 to 20 (docs/operators.md of onnx/onnx-tensorrt)."""
@@ -35,6 +33,7 @@ def to_onnx(
     input_size: tuple[int, int] | None = None,
     dynamic_batch: bool = False,
     images: Sequence[np.ndarray] | None = None,
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> ParityReport:
     """Exports a network as an .onnx file, and proves it.
@@ -46,48 +45,44 @@ def to_onnx(
 
     Args:
         model: a network of this library, under the TensorFlow backend.
-        path: of the file to write; nothing may be there.
+        path: of the file to write, `.onnx`.
         head: what comes out, under this name. `"probabilities"` (default) or `"logits"`, float32
             `(batch, height, width, classes)`, or `"class_map"`, int32 `(batch, height, width)`.
         input_size: height and width. Default: the model's, where it has fixed ones.
         dynamic_batch: whether the file takes any number of images at once; TensorRT wants to be told their least, usual
             and largest number then. Default False: one image, for which an engine can be built with no such word.
-        images: uint8 RGB images to compare on. Default: four drawn streets.
+        images: uint8 RGB images to compare on, beside drawn streets and noise. Default: none.
+        overwrite: whether a file that is there may be replaced. Default False.
         progress: shows how far the comparison is.
 
     Returns:
         The comparison with the Keras model.
 
     Raises:
-        InputError: an argument is none of these, the model's size is not known, something is at `path` already, its
-            folder does not exist, or a package of the extra `onnx` is not installed.
-        ParityError: less than 99.9 % of the pixels get the Keras model's label. No file is left then.
+        InputError: an argument is none of these, the model's size is not known, `path` is not one to
+            write to, or a package of the extra `onnx` is not installed.
+        ParityError: the file is not the model's, see `check_parity`. Nothing is written then.
         RuntimeError: the backend is not TensorFlow.
     """
     require_tensorflow()
     for package in ("onnx", "onnxruntime", "tf2onnx"):
         import_for_onnx(package)
     finish = head_of(head)
+    target = check_path(path, ".onnx", overwrite)
+    model = in_float32(model)
     reference = KerasSegmenter(model)
     size = input_size or reference.input_size
     if size is None:
-        raise InputError(f"the model {model.name} takes images of any size; an .onnx file needs one: give input_size.")
+        raise InputError(
+            f"the model {model.name} takes images of any size; an .onnx file needs one: give `input_size`."
+        )
 
     def write(partial: Path) -> None:
         converted = _convert(model, (None if dynamic_batch else 1, *size, 3), head, finish)
         contents = {"head": head, "classes": reference.num_classes, "precision": "float32"}
         partial.write_bytes(_finished(converted, contents).SerializeToString())
 
-    return export_through_gate(
-        path,
-        write,
-        reference,
-        OnnxSegmenter,
-        list_ops,
-        street_images(size) if images is None else images,
-        LEAST_AGREEMENT,
-        progress,
-    )
+    return export_through_gate(target, write, model, OnnxFile, images, progress)
 
 
 def _convert(
@@ -143,10 +138,3 @@ def _finished(model: Any, contents: dict[str, Any]) -> Any:
     onnx.helper.set_model_props(model, {CONTENTS: json.dumps(contents)})
     onnx.checker.check_model(model, full_check=True)
     return model
-
-
-def list_ops(path: Path) -> dict[str, int]:
-    """How often each op occurs in an .onnx file, most frequent first."""
-    import onnx
-
-    return dict(Counter(node.op_type for node in onnx.load(path).graph.node).most_common())

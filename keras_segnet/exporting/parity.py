@@ -1,173 +1,380 @@
-"""The parity gate: an exported file gives the Keras model's labels on real images, or there is no file."""
+"""The parity gate: what a file must show to count as a model's. Looks that do not depend on one another judge it.
+
+`constants` compares the file's kernels and biases with the model's; `layers` what each layer makes of the same input
+with the same filters; `labels` and `classes` what the file as a whole answers. A file that fails one is refused.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-import shutil
+import html
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
+import keras
 import numpy as np
 
-from keras_segnet.data.images import resize_image
-from keras_segnet.errors import InputError
-from keras_segnet.inference.segmenters import Segmenter
+from keras_segnet.exporting.constants import Filters, steps_off
+from keras_segnet.exporting.heads import without_softmax
+from keras_segnet.exporting.layerwise import Difference, LayeredFile, compare_layers, tensors_of
+from keras_segnet.inference.segmenters import KerasSegmenter, Segmenter
 from keras_segnet.inference.timing import time_runs
+from keras_segnet.layers import MaxUnpooling2D
 from keras_segnet.progress import Progress, silent
 from keras_segnet.streets import draw_street_scene
 
 TIMED_RUNS = 10
+SIZE_OF_PROOF = (180, 240)
+"""At which a network that accepts any size is compared."""
+CLEAR = 3.0
+"""Times the error measured: by so much must a pixel's best class lead for its label to count."""
+
+
+class Bounds(NamedTuple):
+    """What a file of one precision may be off.
+
+    Rounding errors of a healthy file are well inside, whatever the network and its weights; docs/exporting.md has the
+    figures.
+    """
+
+    steps: float
+    """`constants`: the largest difference, in steps of the file's own precision. Rounding makes 0.5."""
+    noise: float
+    """`layers`: error of a layer's floats, over the standard deviation of what it should give."""
+    integer_steps: float
+    """`layers`: error of a layer's integers, in their own steps. Rounding makes 0.29; a sum of four maps, 1.8."""
+    labels: float
+    """`labels`: least share of equal labels where a pixel's best class leads by more than the error."""
+    iou: float
+    """`classes`: least IoU of any class there."""
+
+
+BOUNDS = {
+    "float32": Bounds(0.501, 1e-4, 3.0, 0.999, 0.95),
+    "float16": Bounds(0.501, 3e-3, 3.0, 0.98, 0.50),
+    "int8": Bounds(0.501, 3e-3, 3.0, 0.85, 0.40),
+}
+"""By precision."""
+
+UNPOOLING_NOISE = 0.4
+"""Error of an int8 unpooling, over its standard deviation. A misplaced value makes more than 1.
+
+The converter may give the last of a window's four places a mask whose step is too large, so that what is written there
+is some percent off.
+"""
+
+
+SATURATION = 0.5
+"""What an int8 file may be unable to hold of a layer, over its standard deviation, on images like those that its ranges
+were measured on."""
+
+
+class ExportedFile(LayeredFile, Protocol):
+    """An exported file of any format, opened to be judged."""
+
+    @property
+    def ops(self) -> Mapping[str, int]:
+        """How often each op occurs, most frequent first."""
+
+    def segmenter(self) -> Segmenter:
+        """The file at work."""
+
+    def pairs(self, model: keras.Model) -> list[tuple[Filters, Filters | None]]:
+        """The model's constants, each with the file's; None where the file has none of that shape."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one look found.
+
+    Attributes:
+        look: its name.
+        what: what was compared, and where it is worst.
+        found: the figure.
+        required: what it must be.
+        passed: whether it is.
+    """
+
+    look: str
+    what: str
+    found: str
+    required: str
+    passed: bool
 
 
 @dataclass(frozen=True)
 class ParityReport:
-    """How an exported file compares with the Keras model.
+    """How an exported file compares with the Keras model. Shows itself as a table.
 
     Attributes:
         path: of the file or folder.
-        images: number of images that were compared.
-        label_agreement: share of pixels with the same label, 0..1.
-        largest_difference: largest absolute difference of a probability. Of a class map: 1 if any label differs.
+        precision: whose bounds it was held to.
+        findings: one for each look.
+        images: number of images whose labels were compared: the user's if there are any, else drawn streets.
+        label_agreement: share of their pixels with the same label, 0..1.
+        largest_difference: largest absolute difference of a probability there. A single pixel whose best classes are
+            nearly equal decides it, and a pooling index that rounding moves: far from 0 beside an agreement of 100 % is
+            usual for float16 and int8. Of a class map: 1 if any label differs.
         size: bytes on disk.
         ops: how often each op occurs in the file.
         latency: median seconds for one image, after a run to warm up, on this machine's CPU.
     """
 
     path: Path
+    precision: str
+    findings: tuple[Finding, ...]
     images: int
     label_agreement: float
     largest_difference: float
     size: int
-    ops: dict[str, int]
+    ops: Mapping[str, int] = field(repr=False)
     latency: float
+
+    @property
+    def passed(self) -> bool:
+        return all(finding.passed for finding in self.findings)
+
+    def __rich__(self) -> Any:
+        from rich.table import Table
+
+        table = Table(
+            *("look", "compared", "found", "required"),
+            title=f"{self.path.name}, {self.precision}, held against the Keras model",
+            title_justify="left",
+            caption=f"{100 * self.label_agreement:.3f} % of the labels on {self.images} images are the model's, the "
+            f"largest difference of one pixel's probability is {self.largest_difference:.1e} · "
+            f"{self.size / 1e6:.2f} MB · "
+            f"{1e3 * self.latency:.1f} ms an image here",
+            caption_justify="left",
+        )
+        for finding in self.findings:
+            table.add_row(
+                finding.look, finding.what, finding.found + ("" if finding.passed else " ✗"), finding.required
+            )
+        return table
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def as_text(shown: Any) -> str:
+    """What rich prints of an object, as plain text."""
+    from rich.console import Console
+
+    console = Console(width=120, no_color=True, force_terminal=False)
+    with console.capture() as captured:
+        console.print(shown)
+    return captured.get()
 
 
 class ParityError(Exception):
-    """The exported file gave other labels than the Keras model, and was not kept. `report` says by how much."""
+    """A file is not the model's. `report` says all that was found, the message which looks failed and by how much."""
 
-    def __init__(self, report: ParityReport, least_agreement: float) -> None:
+    def __init__(self, report: ParityReport, fate: str) -> None:
         self.report = report
-        super().__init__(
-            f"{report.path} was not written: {100 * report.label_agreement:.3f} % of the pixels get the Keras model's "
-            f"label, and {100 * least_agreement:.1f} % are required; the largest difference of a probability is "
-            f"{report.largest_difference:.2g}."
+        failed = "; ".join(
+            f"{finding.look}: {finding.what}: {finding.found}, required is {finding.required}"
+            for finding in report.findings
+            if not finding.passed
         )
+        super().__init__(f"{report.path} {fate}: {failed}.")
+
+
+class Evidence:
+    """A file and a model beside each other, on the same images.
+
+    Args:
+        model: the network, in float32.
+        file: the file.
+        images: the user's uint8 RGB images, of any size; may be none.
+        progress: shows how far the comparison is.
+    """
+
+    def __init__(
+        self, model: keras.Model, file: ExportedFile, images: Sequence[np.ndarray], progress: Progress = silent
+    ) -> None:
+        self.model, self.file, self.progress = model, file, progress
+        logits = without_softmax(model)
+        self.network = keras.Model(logits.inputs[0], logits.outputs[0])  # Of a Sequential too.
+        self.reference, self.exported = KerasSegmenter(model), file.segmenter()
+        self.precision = self.exported.precision or "float32"
+        self.bounds = BOUNDS[self.precision]
+        size = self.exported.input_size or self.reference.input_size or SIZE_OF_PROOF
+        self.streets = street_images(size)
+        self.noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+        own = [self.exported.resize_to_input(image) for image in images]
+        self.shown = own or self.streets
+        self.images = [*own, *self.streets, self.noise]
+        self.closely = [*own[:1], self.streets[0], self.noise]
+
+    @cached_property
+    def pairs(self) -> list[tuple[Filters, Filters | None]]:
+        return self.file.pairs(self.network)
+
+    @cached_property
+    def differences(self) -> list[Difference]:
+        """Of each layer, on the images that are looked at closely."""
+        tensors = tensors_of(self.network, self.pairs, self.file)
+        images = self.progress(self.closely, len(self.closely), "Comparing layers")
+        return [
+            # What noise makes of a layer was not measured when the ranges of an int8 file were.
+            difference._replace(lost=0.0) if image is self.noise else difference
+            for image in images
+            for difference in compare_layers(
+                self.network, self.file, self.pairs, tensors, image[None], self.exported.head or "probabilities"
+            )
+        ]
+
+    @cached_property
+    def error(self) -> float:
+        """Of a probability from end to end: root of the mean over pixels of the largest square."""
+        squares = [
+            np.square(self.reference.run(image[None]) - self.file.probabilities(image[None])).max(axis=-1).mean()
+            for image in self.closely
+        ]
+        return float(np.sqrt(np.mean(squares)))
+
+    @cached_property
+    def answers(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Probabilities of the model and of the file, of each image."""
+        images = self.progress(self.images, len(self.images), "Comparing labels")
+        return [(self.reference.run(image[None]), self.exported.run(image[None])) for image in images]
+
+    @cached_property
+    def clear_labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Labels of the model and of the file where the model's best class leads by more than the error."""
+        ours, theirs = [], []
+        for expected, found in self.answers:
+            second, first = np.partition(expected, -2, axis=-1)[..., -2:].transpose(3, 0, 1, 2)
+            clear = first - second > CLEAR * self.error
+            ours.append(expected.argmax(axis=-1)[clear])
+            theirs.append(found.argmax(axis=-1)[clear])
+        return np.concatenate(ours), np.concatenate(theirs)
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether there are pixels enough that rounding does not decide: in a random int8 network there may be none."""
+        total = sum(expected[..., 0].size for expected, _ in self.answers)
+        return self.clear_labels[0].size >= 0.01 * total
+
+
+def constants(evidence: Evidence) -> Finding:
+    """Each kernel and bias, dequantised, against the model's after folding batch normalisation."""
+    worst, where = 0.0, ""
+    for ours, theirs in evidence.pairs:
+        if theirs is None:
+            return Finding("constants", f"kernel of {ours.name}", "is not in the file", "all are", False)
+        for kind, steps in zip(("kernel", "bias"), steps_off(ours, theirs), strict=True):
+            if not steps <= worst:
+                worst, where = steps, f", worst the {kind} of {ours.name}"
+    return Finding(
+        "constants",
+        f"{len(evidence.pairs)} layers{where}",
+        f"{worst:.3g} steps of {evidence.precision}",
+        "at most 0.5",
+        worst <= evidence.bounds.steps,
+    )
+
+
+def layers(evidence: Evidence) -> Finding:
+    """Each layer, and the head, against the model's with the same input and filters."""
+    unpoolings = {layer.name for layer in evidence.network.layers if isinstance(layer, MaxUnpooling2D)}
+    bounds = evidence.bounds
+
+    def share(difference: Difference) -> float:
+        """Of the error that is allowed."""
+        if difference.lost > SATURATION * difference.signal:
+            return np.inf
+        noise = UNPOOLING_NOISE if difference.step and difference.layer in unpoolings else bounds.noise
+        allowed = max(noise * difference.signal, bounds.integer_steps * difference.step)
+        return (
+            np.nan_to_num(difference.error / allowed, nan=np.inf)
+            if difference.error > 0 or np.isnan(difference.error)
+            else 0.0
+        )
+
+    worst = max(evidence.differences, key=share)
+    ratio = worst.signal / worst.error if worst.error > 0 else np.inf
+    decibels = f"signal to noise {20 * np.log10(ratio):.0f} dB" if ratio > 0 else "no signal"
+    return Finding(
+        "layers",
+        f"{len({each.layer for each in evidence.differences})} outputs, worst {worst.layer}",
+        f"{share(worst):.2g} of the error allowed ({decibels})",
+        "at most 1",
+        bool(share(worst) <= 1),
+    )
+
+
+def labels(evidence: Evidence) -> Finding:
+    """Labels, where the two best classes are further apart than the error."""
+    ours, theirs = evidence.clear_labels
+    total = sum(expected[..., 0].size for expected, _ in evidence.answers)
+    what = f"{100 * ours.size / total:.0f} % of the pixels, whose best class leads by {CLEAR * evidence.error:.2g}"
+    if not evidence.is_decided:
+        return Finding("labels", what, "too few to judge by", "", True)
+    same = float((ours == theirs).mean())
+    required = evidence.bounds.labels
+    return Finding("labels", what, f"{100 * same:.3f} % equal", f"at least {100 * required:g} %", same >= required)
+
+
+def classes(evidence: Evidence) -> Finding:
+    """IoU of each class there, the file's labels against the model's."""
+    ours, theirs = evidence.clear_labels
+    counted = np.bincount(ours, minlength=evidence.reference.num_classes)
+    occurring = np.flatnonzero(counted >= max(20, 5e-4 * ours.size))
+    what = f"{len(occurring)} classes that occur there"
+    if not evidence.is_decided or not len(occurring):
+        return Finding("classes", what, "too few pixels to judge by", "", True)
+    overlaps = [((ours == c) & (theirs == c)).sum() / ((ours == c) | (theirs == c)).sum() for c in occurring]
+    least = int(np.argmin(overlaps))
+    return Finding(
+        "classes",
+        f"{what}, worst class {occurring[least]}",
+        f"IoU {overlaps[least]:.3f}",
+        f"at least {evidence.bounds.iou:g}",
+        bool(overlaps[least] >= evidence.bounds.iou),
+    )
+
+
+LOOKS: tuple[Callable[[Evidence], Finding], ...] = (constants, layers, labels, classes)
+
+
+def judge(evidence: Evidence, path: Path, shown_path: Path | None = None) -> ParityReport:
+    """Takes all looks at a file.
+
+    Args:
+        evidence: the file and the model.
+        path: of the file, for its size.
+        shown_path: what the report calls it. Default: `path`.
+    """
+    findings = tuple(look(evidence) for look in LOOKS)
+    answers = evidence.answers[: len(evidence.shown)]
+    same = [expected.argmax(axis=-1) == found.argmax(axis=-1) for expected, found in answers]
+    largest = float(np.max([np.abs(expected - found).max() for expected, found in answers]))
+    one = evidence.exported.to_input(evidence.shown[0][None])
+    return ParityReport(
+        path=shown_path or path,
+        precision=evidence.precision,
+        findings=findings,
+        images=len(evidence.shown),
+        # Where anything is NaN, argmax says nothing.
+        label_agreement=0.0 if np.isnan(largest) else float(np.mean(same)),
+        largest_difference=largest,
+        size=_size_on_disk(path),
+        ops=evidence.file.ops,
+        latency=statistics.median(time_runs(evidence.exported, one, TIMED_RUNS)),
+    )
 
 
 def street_images(size: tuple[int, int], count: int = 4) -> list[np.ndarray]:
-    """Drawn streets, for a comparison where no images are given: uint8 RGB of `size`."""
+    """Drawn streets: uint8 RGB of `size`."""
     return [draw_street_scene(seed, size)[0] for seed in range(count)]
-
-
-def export_through_gate(
-    path: str | os.PathLike[str],
-    write: Callable[[Path], None],
-    reference: Segmenter,
-    open_exported: Callable[[Path], Segmenter],
-    list_ops: Callable[[Path], dict[str, int]],
-    images: Sequence[np.ndarray],
-    least_agreement: float,
-    progress: Progress = silent,
-) -> ParityReport:
-    """Writes a file beside its place, compares it with the Keras model, and moves it there if it passes.
-
-    Args:
-        path: where the file is to be; nothing may be there.
-        write: exports to the path that it is given.
-        reference: the Keras model.
-        open_exported: opens what was written.
-        list_ops: counts the ops in what was written.
-        images: uint8 RGB of any size; they are resized to the network's input.
-        least_agreement: share of pixels that must get the Keras model's label.
-        progress: shows how far the comparison is.
-
-    Raises:
-        InputError: something is at `path` already, its folder does not exist, or the disk is full.
-        ParityError: too many labels differ. Nothing is at `path` then.
-    """
-    path = Path(path)
-    if path.exists():
-        raise InputError(f"{path} exists already; remove it or choose another path.")
-    if not path.parent.is_dir():
-        raise InputError(f"{path.parent} is not a folder; {path.name} was to be written there.")
-    with _partial_path(path) as partial:
-        try:
-            with _quiet_tensorflow():
-                write(partial)
-        except OSError as error:
-            raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
-        exported = open_exported(partial)
-        agreement, difference = compare(reference, exported, images, progress)
-        report = ParityReport(
-            path=path,
-            images=len(images),
-            label_agreement=agreement,
-            largest_difference=difference,
-            size=_size_on_disk(partial),
-            ops=list_ops(partial),
-            latency=time_one_image(exported, images[0]),
-        )
-        del exported
-        if agreement < least_agreement:
-            raise ParityError(report, least_agreement)
-        os.replace(partial, path)
-    return report
-
-
-def compare(
-    reference: Segmenter, exported: Segmenter, images: Sequence[np.ndarray], progress: Progress = silent
-) -> tuple[float, float]:
-    """Share of pixels with the same label, and the largest difference of a probability (NaN where one is NaN)."""
-    same = total = 0
-    largest = 0.0
-    for image in progress(images, len(images), "Comparing labels"):
-        resized = image if exported.input_size is None else resize_image(image, exported.input_size)
-        expected, found = reference.run(resized[None]), exported.run(resized[None])
-        same += int((expected.argmax(axis=-1) == found.argmax(axis=-1)).sum())
-        total += expected[..., 0].size
-        largest = float(np.maximum(largest, np.abs(expected - found).max()))
-    # Where anything is NaN, argmax says nothing.
-    return (0.0 if np.isnan(largest) else same / total), largest
-
-
-def time_one_image(segmenter: Segmenter, image: np.ndarray) -> float:
-    """Median seconds of the bare network for one image."""
-    resized = (image if segmenter.input_size is None else resize_image(image, segmenter.input_size))[None]
-    return statistics.median(time_runs(segmenter, segmenter.to_input(resized), TIMED_RUNS))
-
-
-@contextlib.contextmanager
-def _quiet_tensorflow() -> Iterator[None]:
-    """Keeps TensorFlow's word about its temporary files from the reader, who is shown the report instead."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _partial_path(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; what is left there at the end is removed."""
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    _remove(partial)
-    try:
-        yield partial
-    finally:
-        _remove(partial)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _size_on_disk(path: Path) -> int:

@@ -11,16 +11,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_segnet.exporting.parity import ParityReport, export_through_gate, street_images
-from keras_segnet.exporting.tflite import require_tensorflow
-from keras_segnet.inference.segmenters import KerasSegmenter, SavedModelSegmenter
+from keras_segnet.exporting.constants import Filters, last_place, match
+from keras_segnet.exporting.layerwise import Held
+from keras_segnet.exporting.network import in_float32, require_tensorflow
+from keras_segnet.exporting.parity import ParityReport
+from keras_segnet.exporting.writing import check_path, export_through_gate
+from keras_segnet.inference.segmenters import SavedModelSegmenter
+from keras_segnet.models.graph import ends_in_softmax
 from keras_segnet.progress import Progress, silent
-
-LEAST_AGREEMENT = 0.999
-"""Share of pixels that must get the Keras model's label."""
-
-SIZE_OF_PROOF = (180, 240)
-"""At which a network that takes any size is compared on drawn streets."""
 
 
 def to_saved_model(
@@ -28,6 +26,7 @@ def to_saved_model(
     path: str | os.PathLike[str],
     *,
     images: Sequence[np.ndarray] | None = None,
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> ParityReport:
     """Exports a network as a SavedModel folder, and proves it.
@@ -38,41 +37,34 @@ def to_saved_model(
 
     Args:
         model: a network of this library, under the TensorFlow backend.
-        path: of the folder to write; nothing may be there.
-        images: uint8 RGB images to compare on. Default: four drawn streets.
+        path: of the folder to write.
+        images: uint8 RGB images to compare on, beside drawn streets and noise. Default: none.
+        overwrite: whether a SavedModel that is there may be replaced. Default False.
         progress: shows how far the comparison is.
 
     Returns:
         The comparison with the Keras model.
 
     Raises:
-        InputError: something is at `path` already, or the folder around it does not exist.
-        ParityError: less than 99.9 % of the pixels get the Keras model's label. No folder is left then.
+        InputError: `path` is not one to write to.
+        ParityError: the folder is not the model's, see `check_parity`. Nothing is written then.
         RuntimeError: the backend is not TensorFlow.
     """
     require_tensorflow()
-    reference = KerasSegmenter(model)
-    if images is None:
-        images = street_images(reference.input_size or SIZE_OF_PROOF)
-    return export_through_gate(
-        path,
-        lambda partial: _write(model, partial),
-        reference,
-        SavedModelSegmenter,
-        _list_ops,
-        images,
-        LEAST_AGREEMENT,
-        progress,
-    )
+    target = check_path(path, "", overwrite)
+    model = in_float32(model)
+    return export_through_gate(target, lambda partial: _write(model, partial), model, SavedModelFile, images, progress)
 
 
 def _write(model: keras.Model, path: Path) -> None:
     import tensorflow as tf
 
+    gives_logits = not ends_in_softmax(model)
     shape = (None, *model.input_shape[1:])
 
     def predict(image: Any) -> dict[str, Any]:
-        probabilities = model(tf.cast(image, tf.float32), training=False)
+        scores = model(tf.cast(image, tf.float32), training=False)
+        probabilities = tf.nn.softmax(scores) if gives_logits else scores
         return {
             "probabilities": probabilities,
             "class_map": tf.argmax(probabilities, axis=-1, output_type=tf.int32),
@@ -92,11 +84,58 @@ def _write(model: keras.Model, path: Path) -> None:
         raise OSError(error.message.rpartition("; ")[2].partition(" [Op")[0]) from error
 
 
-def _list_ops(path: Path) -> dict[str, int]:
-    from tensorflow.core.protobuf import saved_model_pb2
+class SavedModelFile:
+    """A SavedModel of `to_saved_model`, opened to be looked into. It has one output, and nothing between is seen.
 
-    file = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
-    library = file.meta_graphs[0].graph_def.library.function
-    # Both signatures hold the network; the larger function is it.
-    network = max(library, key=lambda function: len(function.node_def))
-    return dict(Counter(node.op for node in network.node_def).most_common())
+    Attributes:
+        path: of the folder.
+        ops: how often each op occurs, most frequent first.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from tensorflow.core.protobuf import saved_model_pb2
+
+        self.path = path
+        self._segmenter = SavedModelSegmenter(path)
+        file = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+        library = file.meta_graphs[0].graph_def.library.function
+        # Both signatures hold the network; the larger function is it.
+        network = max(library, key=lambda function: len(function.node_def))
+        self.ops: dict[str, int] = dict(Counter(node.op for node in network.node_def).most_common())
+
+    def segmenter(self) -> SavedModelSegmenter:
+        """The folder at work, as others use it."""
+        return self._segmenter
+
+    def pairs(self, model: keras.Model) -> list[tuple[Filters, Filters | None]]:
+        """The variables of a model, each with the folder's."""
+        import tensorflow as tf
+
+        saved = tf.train.load_checkpoint(str(self.path / "variables" / "variables"))
+        names = [name for name, shape in saved.get_variable_to_shape_map().items() if shape]
+        found = [(name, saved.get_tensor(name)) for name in sorted(names)]
+        return match(
+            [_whole(variable.path, variable.numpy()) for layer in model.layers for variable in layer.weights],
+            [_whole(name, values) for name, values in found if values.dtype == np.float32],
+        )
+
+    def is_rectified(self, tensor: Any) -> bool:
+        """Nothing is known of its tensors."""
+        return False
+
+    def named(self) -> list[tuple[Any, str]]:
+        """No tensor."""
+        return []
+
+    def run(self, image: np.ndarray, wanted: Sequence[Any]) -> tuple[list[Held], Held]:
+        """Probabilities for an image `(1, height, width, 3)`."""
+        return [], Held(self._segmenter.infer(image.astype(np.float32)), 0.0, -np.inf, np.inf)
+
+    def probabilities(self, image: np.ndarray) -> np.ndarray:
+        """Of each class for an image `(1, height, width, 3)`."""
+        return self._segmenter.run(image.astype(np.float32))
+
+
+def _whole(name: str, values: np.ndarray) -> Filters:
+    """A variable, as it is."""
+    return Filters(name, values.astype(np.float64), None, last_place(values), np.ones(()))

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_segnet._compat import litert_schema
 from keras_segnet.colours import distinct_colours
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.images import resize_image
-from keras_segnet.errors import InputError
+from keras_segnet.errors import InputError, refuse_unknown
 from keras_segnet.exporting.heads import head as head_of
 from keras_segnet.exporting.metadata import with_metadata
-from keras_segnet.exporting.parity import ParityReport, export_through_gate, street_images
+from keras_segnet.exporting.network import in_float32, require_tensorflow
+from keras_segnet.exporting.parity import ParityReport
+from keras_segnet.exporting.tflite_file import TFLiteFile
 from keras_segnet.exporting.tracing import trace
-from keras_segnet.inference.segmenters import KerasSegmenter, TFLiteSegmenter
+from keras_segnet.exporting.writing import check_path, export_through_gate
+from keras_segnet.inference.segmenters import KerasSegmenter
 from keras_segnet.layers import MaxPoolingWithArgmax2D
 from keras_segnet.progress import Progress, silent
 
-LEAST_AGREEMENT = {"float32": 0.999, "float16": 0.995, "int8": 0.95}
-"""Precisions, and the share of pixels that must get the Keras model's label in each.
-
-Rounding turns the label of a pixel whose two best classes are nearly equal, and moves maxima whose windows hold nearly
-equal values.
-"""
-
+PRECISIONS = ("float32", "float16", "int8")
 INTERFACES = ("float32", "int8", "uint8")
 
 
@@ -40,11 +35,12 @@ def to_tflite(
     *,
     precision: str = "float32",
     head: str = "probabilities",
-    representative_data: Sequence[np.ndarray] | None = None,
+    representative_data: Iterable[np.ndarray] | None = None,
     interface: str = "float32",
     input_size: tuple[int, int] | None = None,
     classes: Classes | Sequence[str] | None = None,
     images: Sequence[np.ndarray] | None = None,
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> ParityReport:
     """Exports a network as a .tflite file, and proves it.
@@ -54,7 +50,7 @@ def to_tflite(
 
     Args:
         model: a network of this library, under the TensorFlow backend.
-        path: of the file to write; nothing may be there.
+        path: of the file to write, `.tflite`.
         precision: `"float32"` (default); `"float16"`: weights of half the size, which GPUs also compute with;
             `"int8"`: weights and activations of eight bits, the fastest on CPUs and NPUs. What has no int8 kernel
             stays float32 inside: of the networks here, the powers of `preprocessing="lrn"`.
@@ -68,33 +64,35 @@ def to_tflite(
         input_size: height and width. Default: the model's, where it has fixed ones.
         classes: names of the classes, with their colours as a data set has them (`dataset.classes`) or alone. Programs
             that open the file show them. Default: "class 0", "class 1", ...
-        images: uint8 RGB images to compare on. Default: four drawn streets.
+        images: uint8 RGB images to compare on, beside drawn streets and noise. Default: none.
+        overwrite: whether a file that is there may be replaced. Default False.
         progress: shows how far calibration and comparison are.
 
     Returns:
         The comparison with the Keras model.
 
     Raises:
-        InputError: an argument is none of these, the model's size is not known, something is at `path` already, or its
-            folder does not exist.
-        ParityError: fewer pixels than `LEAST_AGREEMENT` asks for get the Keras model's label. No file is left then.
+        InputError: an argument is none of these, the model's size is not known, or `path` is not one to write to.
+        ParityError: the file is not the model's, see `check_parity`. Nothing is written then.
         RuntimeError: the backend is not TensorFlow.
     """
     require_tensorflow()
-    if precision not in LEAST_AGREEMENT:
-        raise InputError(f"precision must be one of {', '.join(LEAST_AGREEMENT)}; not {precision!r}.")
-    if interface not in INTERFACES:
-        raise InputError(f"interface must be one of {', '.join(INTERFACES)}; not {interface!r}.")
+    refuse_unknown("precision", precision, PRECISIONS)
+    refuse_unknown("interface", interface, INTERFACES)
     if interface != "float32" and precision != "int8":
-        raise InputError(f"interface {interface!r} goes with precision 'int8'; with {precision!r} it is 'float32'.")
-    calibration = () if representative_data is None else representative_data
-    if precision == "int8" and len(calibration) == 0:
-        raise InputError("precision 'int8' needs representative_data: images that activations are measured on.")
+        raise InputError(f"`interface` {interface!r} goes with `precision` 'int8'; with {precision!r} it is 'float32'.")
+    calibration = [] if representative_data is None else list(representative_data)
+    if precision == "int8" and not calibration:
+        raise InputError("`precision` 'int8' needs `representative_data`: images that activations are measured on.")
     finish = head_of(head)
+    target = check_path(path, ".tflite", overwrite)
+    model = in_float32(model)
     reference = KerasSegmenter(model)
     size = input_size or reference.input_size
     if size is None:
-        raise InputError(f"the model {model.name} takes images of any size; a .tflite file needs one: give input_size.")
+        raise InputError(
+            f"the model {model.name} takes images of any size; a .tflite file needs one: give `input_size`."
+        )
     named = _named(classes, reference.num_classes)
 
     def write(partial: Path) -> None:
@@ -112,16 +110,7 @@ def to_tflite(
         content = bytes(converter.convert())
         partial.write_bytes(with_metadata(content, head, precision, reference.num_classes, named))
 
-    return export_through_gate(
-        path,
-        write,
-        reference,
-        TFLiteSegmenter,
-        list_ops,
-        street_images(size) if images is None else images,
-        LEAST_AGREEMENT[precision],
-        progress,
-    )
+    return export_through_gate(target, write, model, TFLiteFile, images, progress)
 
 
 def _named(classes: Classes | Sequence[str] | None, num_classes: int) -> Classes | None:
@@ -130,7 +119,7 @@ def _named(classes: Classes | Sequence[str] | None, num_classes: int) -> Classes
     else:
         named = Classes(tuple(classes), distinct_colours(len(classes)))
     if named is not None and len(named) != num_classes:
-        raise InputError(f"classes holds {len(named)} names, and the model predicts {num_classes} classes.")
+        raise InputError(f"`classes` holds {len(named)} names, and the model predicts {num_classes} classes.")
     return named
 
 
@@ -201,26 +190,3 @@ def _quantize(
     converter.representative_dataset = calibration
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = getattr(tf, interface)
-
-
-def list_ops(path: Path) -> dict[str, int]:
-    """How often each op occurs in a .tflite file, most frequent first; a custom op by its own name."""
-    schema = litert_schema()
-    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
-    file = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(path.read_bytes(), 0))
-    ops: Counter[str] = Counter()
-    for subgraph in file.subgraphs:
-        for operator in subgraph.operators:
-            kind = file.operatorCodes[operator.opcodeIndex]
-            code = max(kind.builtinCode, kind.deprecatedBuiltinCode)
-            ops[kind.customCode.decode() if kind.customCode else names[code]] += 1
-    return dict(ops.most_common())
-
-
-def require_tensorflow() -> None:
-    """Raises a RuntimeError unless Keras runs on TensorFlow, the backend that exports."""
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            f"exporting needs the TensorFlow backend, and Keras runs on {keras.backend.backend()}; "
-            "set KERAS_BACKEND=tensorflow."
-        )

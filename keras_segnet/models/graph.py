@@ -54,6 +54,13 @@ def stride(model: keras.Model) -> int:
     return max(int(_seen(model, calls, axis)[1]) for axis in (0, 1))
 
 
+def ends_in_softmax(model: keras.Model) -> bool:
+    """Whether a network gives probabilities, not logits."""
+    (output,) = model.outputs
+    last = _compat.maker(output)
+    return isinstance(last, layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
+
+
 def score_layers(model: keras.Model) -> list[str]:
     """Names of the layers whose filters are classes: what gives scores, and the deconvolutions that only enlarge them.
 
@@ -173,4 +180,4 @@ def _window(layer: Any, axis: int) -> tuple[float, int]:
     return 1, 1
 
 
-__all__ = ["NetworkSummary", "score_layers", "split", "stride", "summarize"]
+__all__ = ["NetworkSummary", "ends_in_softmax", "score_layers", "split", "stride", "summarize"]

@@ -186,14 +186,14 @@ def test_export_onto_an_existing_file(
     ("options", "message"),
     [
         (["--format", "tflite", "--precision", "int8"], "needs --data"),
-        (["--format", "tflite", "--precision", "int4"], "precision must be one of"),
-        (["--format", "tflite", "--head", "labels"], "head must be one of"),
-        (["--format", "tflite", "--interface", "int8"], "goes with precision 'int8'"),
-        (["--format", "saved_model", "--precision", "float16"], "are for --format tflite"),
-        (["--format", "saved_model", "--head", "class_map"], "are for --format tflite and onnx"),
-        (["--format", "saved_model", "--input-size", "24x32"], "are for --format tflite and onnx"),
-        (["--format", "onnx", "--precision", "int8"], "are for --format tflite"),
-        (["--format", "onnx", "--head", "labels"], "head must be one of"),
+        (["--format", "tflite", "--precision", "int4"], "--precision must be float32, float16 or int8"),
+        (["--format", "tflite", "--head", "labels"], "--head must be probabilities, logits or class_map"),
+        (["--format", "tflite", "--interface", "int8"], "goes with --precision 'int8'"),
+        (["--format", "saved_model", "--precision", "float16"], "is for --format tflite"),
+        (["--format", "saved_model", "--head", "class_map"], "is for --format tflite or onnx"),
+        (["--format", "saved_model", "--input-size", "24x32"], "is for --format tflite or onnx"),
+        (["--format", "onnx", "--precision", "int8"], "is for --format tflite"),
+        (["--format", "onnx", "--head", "labels"], "--head must be probabilities, logits or class_map"),
         (["--format", "tflite", "--dynamic-batch"], "is for --format onnx"),
     ],
 )
@@ -204,7 +204,8 @@ def test_export_options_that_do_not_go_together(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    output = tmp_path / "out"
+    suffix = {"tflite": ".tflite", "onnx": ".onnx", "saved_model": ""}[options[1]]
+    output = tmp_path / f"out{suffix}"
     assert run(["export", str(trained[1] / "model.keras"), *options, "--output", str(output)]) == 2
     assert message in one_line(capsys)
     assert not output.exists()

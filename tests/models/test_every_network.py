@@ -15,7 +15,7 @@ from small_networks import NETWORKS, small
 from keras_segnet import models
 from keras_segnet.data import street_scenes
 from keras_segnet.errors import InputError
-from keras_segnet.exporting import tflite, to_onnx, to_tflite
+from keras_segnet.exporting import to_onnx, to_tflite
 from keras_segnet.exporting.heads import without_softmax
 from keras_segnet.inference.segmenters import TFLiteSegmenter
 from keras_segnet.layers import LocalResponseNormalization, MaxPoolingWithArgmax2D
@@ -225,9 +225,8 @@ def test_its_tflite_file_holds_builtin_ops_and_passes_the_gate(model, tmp_path):
 
 
 @pytest.mark.parametrize(("precision", "least"), [("float16", 0.98), ("int8", 0.85)])
-def test_its_smaller_tflite_files_give_its_logits(model, logits, precision, least, tmp_path, monkeypatch):
-    """Of random weights, rounding decides too many labels for the gate, so the logits themselves are compared."""
-    monkeypatch.setitem(tflite.LEAST_AGREEMENT, precision, 0)
+def test_its_smaller_tflite_files_give_its_logits(model, logits, precision, least, tmp_path):
+    """The gate accepts them, though rounding decides many labels of random weights."""
     images, path = random_image(*ODD, batch=EXPORTED_ON), tmp_path / "model.tflite"
     report = to_tflite(model, path, precision=precision, head="logits", representative_data=images, images=images[:1])
     file = TFLiteSegmenter(path, num_threads=1)

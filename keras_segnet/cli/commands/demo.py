@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from keras_segnet.cli import screen
 from keras_segnet.cli.commands.arguments import fail
-from keras_segnet.cli.commands.export import Format, export_model, show_reports
 from keras_segnet.cli.screen import Screen, console, say
 
 DEMO_SIZE = (90, 120)
@@ -35,7 +34,7 @@ def demo(
     from keras_segnet.data import open_dataset, street_scenes, write_folder
     from keras_segnet.evaluation.evaluate import evaluate
     from keras_segnet.evaluation.report import write_overlays
-    from keras_segnet.exporting import ParityError
+    from keras_segnet.exporting import ParityError, export
     from keras_segnet.inference import load_segmenter
     from keras_segnet.training.train import train
 
@@ -59,13 +58,13 @@ def demo(
     console.print(screen.scores_table(run.title, run.rows()))
 
     test = open_dataset(str(data), "test")
-    model = run.model()
-    exports: list[tuple[Format, Path, dict[str, Any]]] = [
-        (Format.saved_model, folder / "saved_model", {}),
-        (Format.tflite, folder / "segnet.tflite", {"classes": test.classes}),
-    ]
     try:
-        show_reports([export_model(model, format, path, test, 20, options) for format, path, options in exports])
+        for format, path in (("saved_model", folder / "saved_model"), ("tflite", folder / "segnet.tflite")):
+            console.print(
+                export(
+                    run.folder / "model.keras", format=format, output=path, data=data, split="test", display=Screen()
+                )
+            )
     except ParityError as error:
         fail(str(error), 1)
     found = evaluate(folder / "segnet.tflite", test, display=screen.Screen())

@@ -20,12 +20,15 @@ class KerasSegmenter(Segmenter):
     batch_size = 4
 
     def __init__(self, model: Any) -> None:
+        from keras_segnet.models.graph import ends_in_softmax
+
         self.model = model
         try:
             self.num_classes, self.input_size = classes_and_size(model.input_shape, model.output_shape, {})
         except (ValueError, AttributeError) as error:  # Keras raises the latter for models that are not built.
             raise InputError(f"{model.name} is no segmentation network: {error}.") from error
         self.precision = model.compute_dtype
+        self.head = "probabilities" if ends_in_softmax(model) else "logits"
 
     def to_input(self, images: np.ndarray) -> np.ndarray:
         return images

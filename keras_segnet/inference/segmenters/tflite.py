@@ -42,7 +42,7 @@ class TFLiteSegmenter(Segmenter):
         self.head, self.precision, self.input_size = contents.get("head"), contents.get("precision"), size
 
     def to_input(self, images: np.ndarray) -> np.ndarray:
-        return _quantize(images, self._input)
+        return quantize(images, self._input)
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
         return np.concatenate([self._infer_one(image[None]) for image in batch])
@@ -51,7 +51,7 @@ class TFLiteSegmenter(Segmenter):
         self._interpreter.set_tensor(self._input["index"], image)
         self._interpreter.invoke()
         output = self._interpreter.get_tensor(self._output["index"])
-        return output if self.head == "class_map" else _dequantize(output, self._output)
+        return output if self.head == "class_map" else dequantize(output, self._output)
 
 
 def open_tflite(path: Path, num_threads: int | None = None) -> TFLiteSegmenter:
@@ -90,7 +90,8 @@ TRIAL = Path(__file__).with_name("tflite_trial.py")
 TRIAL_SECONDS = 120
 
 
-def _quantize(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+def quantize(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    """Values as a tensor of the interpreter takes them; `details` are what it says of the tensor."""
     scale, zero_point = details["quantization"]
     if not scale:
         return values.astype(details["dtype"])
@@ -98,6 +99,6 @@ def _quantize(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
     return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(details["dtype"])
 
 
-def _dequantize(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+def dequantize(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
     scale, zero_point = details["quantization"]
     return (values.astype(np.float32) - zero_point) * np.float32(scale) if scale else values.astype(np.float32)

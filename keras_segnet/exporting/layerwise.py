@@ -1,0 +1,199 @@
+"""A file layer by layer: each layer of the model gets what the file's own tensors hold, and must give what they hold.
+
+Errors do not add up this way. What rounding does to a network as a whole, where a pooling's index jumps between nearly
+equal values, is not seen, and a fault of one layer is, however little it changes in the end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import keras
+import numpy as np
+from keras import layers
+
+from keras_segnet import _compat
+from keras_segnet.exporting.constants import Filters, folded_normalisations
+from keras_segnet.exporting.deconvolution import ShuffledDeconvolution, TurnedDeconvolution, replacement_of
+from keras_segnet.layers import InterpolateLike, MaxUnpooling2D
+
+NAMED = (
+    *(layers.Add, layers.Concatenate, layers.GlobalAveragePooling2D, layers.ReLU, layers.UpSampling2D),
+    *(InterpolateLike, MaxUnpooling2D),
+)
+"""Layers whose tensor is found by its name: those that round to integers of their own in an int8 file."""
+
+
+class Held(NamedTuple):
+    """What a tensor of a file holds."""
+
+    values: np.ndarray
+    """float32, channels last."""
+    step: float
+    """Of its integers; 0 where it holds floats."""
+    least: float
+    largest: float
+    """That it can hold."""
+
+
+class LayeredFile(Protocol):
+    """A file whose tensors can be read."""
+
+    def named(self) -> list[tuple[Any, str]]:
+        """Each tensor that an op makes, in order, and the names of what it was made from, the last op first."""
+
+    def is_rectified(self, tensor: Any) -> bool:
+        """Whether a ReLU is part of the op that makes a tensor."""
+
+    def run(self, image: np.ndarray, wanted: Sequence[Any]) -> tuple[list[Held], Held]:
+        """What tensors hold for an image `(1, height, width, 3)`, and what its head gives."""
+
+    def probabilities(self, image: np.ndarray) -> np.ndarray:
+        """Of each class for an image `(1, height, width, 3)`, whatever the head: a class map is made from some, too."""
+
+
+class Difference(NamedTuple):
+    """What a layer of the file is off from the model's, for the row or column of pixels where that is worst."""
+
+    layer: str
+    error: float
+    """Root of the mean square."""
+    signal: float
+    """Standard deviation of what the model gives, over all pixels."""
+    step: float
+    """Of the file's integers; 0 where it holds floats."""
+    lost: float
+    """Root of the mean square of what is beyond the range of these integers."""
+
+
+def tensors_of(
+    model: keras.Model, pairs: Sequence[tuple[Filters, Filters | None]], file: LayeredFile
+) -> dict[str, Any]:
+    """For each layer of the model that the file has by itself, the file's tensor.
+
+    Convolutions are known by their filters, with the normalisation and the ReLU that became part of them; others by the
+    names that converters give.
+    """
+    normalisations = folded_normalisations(model)
+    rectifiers = {_compat.maker(layer.input).name: layer for layer in model.layers if _is_rectifier(layer)}
+    names = {layer.name: layer for layer in model.layers}
+    found = {}
+    for tensor, name in file.named():
+        scope = name.split(";")[0].split("/")[0]
+        # Keras opens a layer's scope twice, to build and to call it, and TensorFlow numbers the second one.
+        layer = names.get(re.sub(r"_\d+$", "", scope), names.get(scope))
+        if isinstance(layer, NAMED) or (layer is not None and replacement_of(layer) is ShuffledDeconvolution):
+            found[layer.name] = tensor
+    for ours, theirs in pairs:
+        if theirs is None or ours.name not in names or replacement_of(names[ours.name]) is ShuffledDeconvolution:
+            continue
+        last = normalisations.get(ours.name, names[ours.name])
+        activation = getattr(last, "activation", keras.activations.linear)  # A normalisation has none.
+        if file.is_rectified(theirs.output) and activation is keras.activations.linear:
+            last, activation = rectifiers.get(last.name, last), keras.activations.relu
+        expected = keras.activations.relu if file.is_rectified(theirs.output) else keras.activations.linear
+        if activation is expected:
+            found[last.name] = theirs.output
+    return found
+
+
+def _is_rectifier(layer: keras.Layer) -> bool:
+    is_plain = isinstance(layer, layers.ReLU) and layer.max_value is None and not layer.negative_slope
+    return is_plain or (isinstance(layer, layers.Activation) and layer.activation is keras.activations.relu)
+
+
+def compare_layers(
+    model: keras.Model,
+    file: LayeredFile,
+    pairs: Sequence[tuple[Filters, Filters | None]],
+    tensors: Mapping[str, Any],
+    image: np.ndarray,
+    head: str,
+) -> list[Difference]:
+    """How far each layer of a file is from the model's, where both get the same and have the same filters.
+
+    Args:
+        model: the network, up to its logits.
+        file: the file.
+        pairs: the model's filters and the file's.
+        tensors: see `tensors_of`.
+        image: RGB 0..255 `(1, height, width, 3)`.
+        head: of the file.
+    """
+    held, output = file.run(image, list(tensors.values()))
+    of_layer = dict(zip(tensors, held, strict=True))
+    theirs = {ours.name: found for ours, found in pairs if found is not None}
+    folded = {layer.name for name, layer in folded_normalisations(model).items() if name in theirs}
+    differences = []
+
+    def operation(layer: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            if layer.name in folded:  # Is part of the convolution's filters.
+                result = arguments[0]
+            elif layer.name in theirs:
+                result = _with_filters(layer, theirs[layer.name], arguments[0])
+            else:
+                if "training" in options:
+                    options["training"] = False
+                result = layer(*arguments, **options)
+            if layer.name not in of_layer:
+                return result
+            there = of_layer[layer.name]
+            differences.append(_difference(layer.name, keras.ops.convert_to_numpy(result), there))
+            return keras.ops.convert_to_tensor(there.values)
+
+        return call
+
+    logits = _compat.run_through(model, keras.ops.convert_to_tensor(image.astype(np.float32)), operation)
+    differences.append(_difference("the output", _finish(logits, head), output))
+    return differences
+
+
+def _with_filters(layer: Any, filters: Filters, inputs: Any) -> Any:
+    """What a convolution gives with the filters that a file has of it."""
+    kernel = filters.kernel
+    replacement = replacement_of(layer)
+    if replacement is ShuffledDeconvolution:
+        return layer(inputs)
+    if replacement is TurnedDeconvolution:
+        kernel = kernel[::-1, ::-1]
+    if isinstance(layer, layers.Conv2DTranspose):
+        kernel = kernel.swapaxes(2, 3)
+    weights = [kernel.reshape(layer.kernel.shape).astype(np.float32)]
+    bias = np.zeros(filters.kernel.shape[-1]) if filters.bias is None else filters.bias
+    if layer.use_bias:
+        weights.append(bias.astype(np.float32))
+    result, _ = layer.stateless_call(weights, [], inputs)
+    return result if layer.use_bias else result + bias.astype(np.float32)
+
+
+def _finish(logits: Any, head: str) -> np.ndarray:
+    result = {
+        "logits": lambda x: x,
+        "probabilities": keras.ops.softmax,
+        "class_map": lambda x: keras.ops.argmax(x, -1),
+    }[head]
+    return keras.ops.convert_to_numpy(result(logits))
+
+
+def _difference(name: str, expected: np.ndarray, there: Held) -> Difference:
+    if expected.shape != there.values.shape:
+        return Difference(name, np.inf, float(expected.std()), there.step, 0.0)
+    whole, expected = expected, np.clip(expected, there.least, there.largest)
+    # A ReLU that is part of the layer takes away what is negative.
+    lost = np.maximum(whole - there.largest, 0) + (np.maximum(there.least - whole, 0) if there.least < 0 else 0)
+    squares = np.square(expected.astype(np.float64) - there.values)
+    # A border that is cut off on the wrong side is one row of many.
+    worst = (
+        max(squares.mean(axis=(0, 2, 3)).max(), squares.mean(axis=(0, 1, 3)).max())
+        if squares.ndim == 4
+        else squares.mean()
+    )
+    return Difference(
+        name, float(np.sqrt(worst)), float(whole.std()), there.step, float(np.sqrt(np.square(lost).mean()))
+    )
+
+
+__all__ = ["Difference", "Held", "LayeredFile", "compare_layers", "tensors_of"]
