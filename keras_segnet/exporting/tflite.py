@@ -151,7 +151,8 @@ def _int8_steps_of_pooling(
     ranges = keras.Model(
         model.input, [[keras.ops.min(layer.input), keras.ops.max(layer.input)] for layer in layers], name="ranges"
     )
-    found = [ranges.predict_on_batch(batch) for batch in _measured_on(images, size, progress, "Measuring")]
+    measured = [ranges.predict_on_batch(batch) for batch in _measured_on(images, size, progress, "Measuring")]
+    found = np.reshape(measured, (len(measured), len(layers), 2))  # Of a single layer, Keras gives a flat pair.
     lowest, highest = np.min(found, axis=0)[:, 0], np.max(found, axis=0)[:, 1]
     return {
         # The converter divides the range from 0 to the largest value into 255 steps.
