@@ -27,3 +27,10 @@ def test_notebook(notebook: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_nothing_that_we_show_trains_with_plain_adamw() -> None:
+    for page in (*NOTEBOOKS, NOTEBOOKS[0].parents[1] / "README.md"):
+        text = page.read_text(encoding="utf-8")
+        assert "keras_segnet.train(" in text
+        assert "optimizers.AdamW" not in text and '"adamw"' not in text.replace("\\", "")
