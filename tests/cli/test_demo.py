@@ -9,7 +9,7 @@ from keras_segnet.data.images import read_image
 
 def test_the_demo_goes_the_whole_way_and_shows_the_trained_network(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "DEMO_SIZE", (24, 32))
+    monkeypatch.setattr(demo, "DEMO_SIZE", (32, 48))
     monkeypatch.setattr(demo, "DEMO_SCENES", {"train": 4, "val": 2, "test": 2})
     monkeypatch.setattr(demo, "DEMO_EPOCHS", 1)
     assert run(["demo"]) == 0
