@@ -22,7 +22,8 @@ VENV = .venv
 READY = $(VENV)/.ready
 
 .PHONY: demo fast lint types unit test test-backends test-jax test-torch test-clients test-package \
-	test-package-3.11 test-package-3.13 dist benchmark-environments software-gpu environment environments clean
+	test-package-3.11 test-package-3.13 dist benchmark-environments software-gpu \
+	web-runtime browser types-web test-web arm-emulator test-arm environment environments clean
 
 demo: $(READY)
 	$(VENV)/bin/keras-segnet demo
@@ -94,6 +95,52 @@ $(SOFTWARE_GPU)/vk_swiftshader_icd.json:
 	rm $(SOFTWARE_GPU).partial/$(SWIFTSHADER)
 	mv $(SOFTWARE_GPU).partial $(SOFTWARE_GPU)
 
+# LiteRT.js, which `keras-segnet export --format web` puts into its folder; fetched once by npm and kept. Apache-2.0.
+WEB_RUNTIME ?= $(HOME)/.cache/keras-segnet/web-runtime
+LITERT_JS_SHA256 = a97660833e9e7e1063c95e12016718881240b14f7438728a2f62785e912d30fd
+WASM_UTILS_SHA256 = ce2a1f8379c067be49e59752e5a7f40db6be09f6e497f0f11e59f17b515366a7
+web-runtime: $(WEB_RUNTIME)/index.js
+
+$(WEB_RUNTIME)/index.js:
+	rm -rf $(WEB_RUNTIME) $(WEB_RUNTIME).partial
+	mkdir -p $(WEB_RUNTIME).partial/wasm
+	cd $(WEB_RUNTIME).partial && npm pack --silent @litertjs/core@2.5.3 @litertjs/wasm-utils@2.5.3 > /dev/null
+	cd $(WEB_RUNTIME).partial && printf '%s  %s\n' $(LITERT_JS_SHA256) litertjs-core-2.5.3.tgz \
+		$(WASM_UTILS_SHA256) litertjs-wasm-utils-2.5.3.tgz | sha256sum --check --quiet
+	cd $(WEB_RUNTIME).partial && tar xOf litertjs-core-2.5.3.tgz package/dist/index.js > index.js
+	cd $(WEB_RUNTIME).partial && tar xOf litertjs-wasm-utils-2.5.3.tgz package/dist/index.js > wasm-utils.js
+	cd $(WEB_RUNTIME).partial && tar xf litertjs-core-2.5.3.tgz --strip-components=1 --exclude='*jspi*' package/wasm
+	cp LICENSE $(WEB_RUNTIME).partial/LICENSE
+	rm $(WEB_RUNTIME).partial/*.tgz
+	mv $(WEB_RUNTIME).partial $(WEB_RUNTIME)
+
+# A browser for the tests of the web page: the Chromium of the same npm package as the software GPU.
+BROWSER ?= $(HOME)/.cache/keras-segnet/browser
+browser: $(BROWSER)/chromium
+
+$(BROWSER)/chromium:
+	rm -rf $(BROWSER) $(BROWSER).partial
+	mkdir -p $(BROWSER).partial
+	cd $(BROWSER).partial && npm pack --silent @sparticuz/chromium@153.0.0 > /dev/null
+	echo "$(SWIFTSHADER_SHA256)  $(BROWSER).partial/$(SWIFTSHADER)" | sha256sum --check --quiet
+	cd $(BROWSER).partial && tar xzOf $(SWIFTSHADER) package/bin/chromium.br | node -e '$(UNBROTLI)' > chromium
+	cd $(BROWSER).partial && for part in al2023 fonts swiftshader; do \
+		tar xzOf $(SWIFTSHADER) package/bin/$$part.tar.br | node -e '$(UNBROTLI)' | tar xmf - || exit 1; done
+	chmod +x $(BROWSER).partial/chromium
+	rm $(BROWSER).partial/$(SWIFTSHADER)
+	mv $(BROWSER).partial $(BROWSER)
+
+# The types of the page's JavaScript, which stand in its comments.
+TYPESCRIPT = build/web-types/node_modules/.bin/tsc
+$(TYPESCRIPT):
+	npm install --silent --prefix build/web-types typescript@5.9.3 @webgpu/types@0.1.66 @litertjs/core@2.5.3
+
+types-web: $(TYPESCRIPT)
+	$(TYPESCRIPT) --project tests/exporting/tsconfig.json
+
+test-web: $(READY) web-runtime browser types-web
+	REQUIRE_BROWSER=1 $(VENV)/bin/python -m pytest tests/exporting/test_web.py
+
 # Emulated ARM processors for the programs of export/: QEMU, Python and a compiler, from Debian 12's packages, without root.
 ARM_EMULATOR ?= $(HOME)/.cache/keras-segnet/arm
 arm-emulator: $(ARM_EMULATOR)/qemu-aarch64-static
@@ -142,7 +189,7 @@ test-package-3.13: dist
 	rm -rf $(INSTALLED)-3.13
 
 # All of them at once, while there is nothing else to do.
-environments: $(READY) .venv-jax/.ready .venv-torch/.ready .venv-mediapipe/.ready .venv-package/.ready software-gpu arm-emulator
+environments: $(READY) .venv-jax/.ready .venv-torch/.ready .venv-mediapipe/.ready .venv-package/.ready software-gpu arm-emulator web-runtime browser
 environment: $(READY)
 
 .venv-%/.ready: requirements-%.txt

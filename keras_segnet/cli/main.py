@@ -20,6 +20,7 @@ from keras_segnet.cli.commands.evaluate import evaluate
 from keras_segnet.cli.commands.export import check_parity, export
 from keras_segnet.cli.commands.models import models
 from keras_segnet.cli.commands.predict import predict
+from keras_segnet.cli.commands.serve import serve
 from keras_segnet.cli.commands.train import train
 from keras_segnet.cli.screen import Notices, complain, say
 from keras_segnet.errors import InputError
@@ -105,6 +106,6 @@ def common(
     """SegNet: from labelled images to a proven file for edge devices."""
 
 
-for command in (train, evaluate, export, check_parity, check_gpu, benchmark, predict, models, demo):
+for command in (train, evaluate, export, check_parity, check_gpu, benchmark, predict, serve, models, demo):
     app.command(command.__name__.replace("_", "-"))(command)
 app.add_typer(data.app, name="data")

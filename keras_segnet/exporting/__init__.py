@@ -7,6 +7,7 @@ from keras_segnet.exporting.onnx import to_onnx
 from keras_segnet.exporting.parity import ParityError, ParityReport
 from keras_segnet.exporting.saved_model import to_saved_model
 from keras_segnet.exporting.tflite import to_tflite
+from keras_segnet.exporting.web import to_web
 
 __all__ = [
     "FORMATS",
@@ -20,4 +21,5 @@ __all__ = [
     "to_onnx",
     "to_saved_model",
     "to_tflite",
+    "to_web",
 ]

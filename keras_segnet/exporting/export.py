@@ -86,7 +86,7 @@ def export(
 
     Args:
         model: a Keras model; the path of a .keras file; or the name of a network that the package has trained.
-        format: `"tflite"` (default), `"onnx"` or `"saved_model"`.
+        format: `"tflite"` (default), `"onnx"`, `"saved_model"` or `"web"`.
         output: file or folder to write.
         data: images to compare on, beside drawn streets and noise: as for `keras_segnet.train`. Default: none. An int8
             export needs it: the ranges of activations are measured on its training images.
@@ -96,7 +96,7 @@ def export(
         calibration_images: number of training images on which the ranges of an int8 file are measured. Default 100.
         overwrite: whether a file that is there may be replaced. Default False.
         display: where lines and progress are shown. Default: standard output, and bars in Jupyter and terminals.
-        options: those of the format: see `to_tflite`, `to_onnx` and `to_saved_model`.
+        options: those of the format: see `to_tflite`, `to_onnx`, `to_saved_model` and `to_web`.
 
     Returns:
         What was written, and how it compares.
@@ -108,9 +108,9 @@ def export(
     display = display or Printed()
     kind = check_options(format, options)
     path = check_path(output, kind.suffix, overwrite)
-    is_int8 = options.get("precision") == "int8"
+    is_int8 = kind.is_int8(options)
     if is_int8 and data is None and "representative_data" not in options:
-        raise InputError("`precision` int8 needs `data`: images on which the ranges of activations are measured.")
+        raise InputError("an int8 export needs `data`: images on which the ranges of activations are measured.")
     dataset = None if data is None else open_dataset(str(data), split)
     keras_model = model if isinstance(model, keras.Model) else load_keras_model(Path(model))
     num_classes = keras_model.output_shape[-1]
@@ -132,7 +132,7 @@ def export(
         options = {**options, "representative_data": pictures_of(training, calibration_images, display)}
     report = kind.write(keras_model, path, images=compared, overwrite=overwrite, progress=display, **options)
     scores: dict[str, Scores] = {}
-    if is_int8 and dataset is not None:
+    if is_int8 and "precision" in kind.options and dataset is not None:
         scores = _compare_precisions(keras_model, kind, path, dataset, compared, options, display)
     return Exported(path, report, "" if dataset is None else dataset.name, scores)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,6 +20,7 @@ from keras_segnet.exporting.parity import Evidence, ExportedFile, ParityError, P
 from keras_segnet.exporting.saved_model import SavedModelFile, to_saved_model
 from keras_segnet.exporting.tflite import to_tflite
 from keras_segnet.exporting.tflite_file import TFLiteFile
+from keras_segnet.exporting.web import to_web
 from keras_segnet.inference.segmenters import open_tflite
 from keras_segnet.progress import Progress, silent
 
@@ -30,17 +32,22 @@ class Format:
     Attributes:
         suffix: of its files; empty where it is a folder.
         write: exports a model to a path, through the gate. Its keyword arguments are the format's options.
-        open: opens a file to be judged.
+        open: opens a file to be judged; None where files are judged one by one.
     """
 
     suffix: str
     write: Callable[..., ParityReport]
-    open: Callable[[Path], ExportedFile]
+    open: Callable[[Path], ExportedFile] | None
 
     @property
     def options(self) -> set[str]:
         """The arguments that not every format accepts."""
         return {*inspect.signature(self.write).parameters} - {*inspect.signature(to_saved_model).parameters}
+
+    def is_int8(self, options: Mapping[str, Any]) -> bool:
+        """Whether ranges of activations are measured for an export with these options."""
+        measured = inspect.signature(self.write).parameters.get("representative_data")
+        return measured is not None and (measured.default is measured.empty or options.get("precision") == "int8")
 
 
 def _open_tflite(path: Path) -> TFLiteFile:
@@ -52,6 +59,7 @@ FORMATS = {
     "saved_model": Format("", to_saved_model, SavedModelFile),
     "tflite": Format(".tflite", to_tflite, _open_tflite),
     "onnx": Format(".onnx", to_onnx, OnnxFile),
+    "web": Format("", to_web, None),
 }
 """By name."""
 
@@ -86,12 +94,13 @@ def check_parity(
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist; {_expected()} is expected there.")
-    kind = next(
-        (each for each in FORMATS.values() if path.suffix == each.suffix and path.is_dir() != bool(each.suffix)), None
+    opener = next(
+        (each.open for each in FORMATS.values() if path.suffix == each.suffix and path.is_dir() != bool(each.suffix)),
+        None,
     )
-    if kind is None:
+    if opener is None:
         raise InputError(f"{path} is no exported file; expected is {_expected()}.")
-    evidence = Evidence(in_float32(model), kind.open(path), () if images is None else images, progress)
+    evidence = Evidence(in_float32(model), opener(path), () if images is None else images, progress)
     if evidence.exported.num_classes != evidence.reference.num_classes:
         raise InputError(
             f"{path} predicts {evidence.exported.num_classes} classes and the model {evidence.reference.num_classes}."
@@ -104,7 +113,9 @@ def check_parity(
 
 def _expected() -> str:
     return ", ".join(
-        f"a {each.suffix} file" if each.suffix else "the folder of a SavedModel" for each in FORMATS.values()
+        f"a {each.suffix} file" if each.suffix else "the folder of a SavedModel"
+        for each in FORMATS.values()
+        if each.open
     )
 
 

@@ -42,7 +42,7 @@ def export_through_gate(
         InputError: the disk is full.
         ParityError: the file is not the model's. What was at `path` is there still.
     """
-    with _partial_path(path) as partial:
+    with partial_path(path) as partial:
         try:
             with quiet_converters():
                 write(partial)
@@ -53,13 +53,19 @@ def export_through_gate(
         if not report.passed:
             raise ParityError(report, "was not written")
         del evidence
-        _remove(path)
+        remove(path)
         os.replace(partial, path)
     return report
 
 
-def check_path(path: str | os.PathLike[str], suffix: str, overwrite: bool) -> Path:
+def check_path(path: str | os.PathLike[str], suffix: str, overwrite: bool, known_by: str = "saved_model.pb") -> Path:
     """The path that a file is to be written to.
+
+    Args:
+        path: that is asked for.
+        suffix: of the format; empty for one that is a folder.
+        overwrite: whether what is there may be replaced.
+        known_by: name of a file that a folder of the format holds.
 
     Raises:
         InputError: its suffix is that of another format, its folder does not exist, something is there and `overwrite`
@@ -73,7 +79,7 @@ def check_path(path: str | os.PathLike[str], suffix: str, overwrite: bool) -> Pa
         raise InputError(f"{path.parent} is not a folder; {path.name} was to be written there.")
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists already; remove it, choose another path, or say `overwrite`.")
-    is_own = (path / "saved_model.pb").is_file() if path.is_dir() else bool(suffix)
+    is_own = (path / known_by).is_file() if path.is_dir() else bool(suffix)
     if path.exists() and not is_own:
         raise InputError(f"{path} exists already and is no file of this format; choose another path.")
     return path
@@ -108,17 +114,17 @@ def quiet_converters() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _partial_path(path: Path) -> Iterator[Path]:
+def partial_path(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; what is left there at the end is removed."""
     partial = path.with_name(f"{path.stem}{PARTIAL}{path.suffix}")
-    _remove(partial)
+    remove(partial)
     try:
         yield partial
     finally:
-        _remove(partial)
+        remove(partial)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -21,6 +21,7 @@ class Format(StrEnum):
     saved_model = "saved_model"
     tflite = "tflite"
     onnx = "onnx"
+    web = "web"
 
 
 DATA_HELP = "Images to compare on beside drawn streets and noise: a folder of labelled images, or 'camvid'."
@@ -40,7 +41,8 @@ def export(
     input_size: Annotated[
         str | None,
         typer.Option(
-            metavar="HEIGHTxWIDTH", help="Size of a .tflite or .onnx file's input, where the model's is open."
+            metavar="HEIGHTxWIDTH",
+            help="Size of the input of a .tflite, .onnx or web export, where the model's is open.",
         ),
     ] = None,
     precision: Annotated[
@@ -73,6 +75,8 @@ def export(
     In eight bits: `keras-segnet export MODEL --format tflite --precision int8 --output small.tflite --data my_images`
 
     For TensorRT: `keras-segnet export MODEL --format onnx --output segnet.onnx --data my_images`
+
+    For browsers: `keras-segnet export MODEL --format web --output page --data my_images`; see `keras-segnet serve`
     """
     from keras_segnet.exporting import ParityError
     from keras_segnet.exporting import export as export_model
