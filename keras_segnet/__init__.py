@@ -79,9 +79,17 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+REGISTERED = ("layers", "losses", "metrics", "optimizers")
+"""Modules of what .keras files name."""
+
+
 def _register() -> None:
-    """Registers what .keras files name, so that `keras.models.load_model` finds it after `import keras_segnet`."""
-    for module in ("layers", "losses", "metrics", "optimizers"):
+    """Registers what .keras files name, so that `keras.models.load_model` finds it after `import keras_segnet`.
+
+    Any module of ours may be the one that imports Keras, and is half imported meanwhile. So what is registered here
+    imports, as it is loaded, no module of ours that imports Keras itself.
+    """
+    for module in REGISTERED:
         importlib.import_module(f"{__name__}.{module}")
 
 

@@ -11,7 +11,6 @@ from keras import ops
 
 from keras_segnet._compat import logits_beside
 from keras_segnet.training.configuration import NORMALIZATIONS
-from keras_segnet.training.devices import sum_over_devices
 
 SMALLEST = 1e-35
 """Probability below which there is no gradient. Its inverse, times a class weight, is a float32."""
@@ -115,6 +114,8 @@ class WeightedCrossentropy(keras.losses.Loss):
             return losses
         divisor = ops.sum(weights if self.normalization == "weights" else classes)
         # Keras adds up the losses of several devices, which each see a part of the batch.
+        from keras_segnet.training.devices import sum_over_devices  # See `keras_segnet._register`.
+
         divisor = sum_over_devices(divisor)
         return losses / ops.where(divisor > 0, divisor, 1.0)
 

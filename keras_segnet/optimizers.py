@@ -11,7 +11,6 @@ from keras import ops
 
 from keras_segnet import _compat
 from keras_segnet.errors import refuse_unknown
-from keras_segnet.models.graph import score_layers
 from keras_segnet.training.configuration import DEEP_SGD_RATE, OPTIMIZERS, SCHEDULES
 from keras_segnet.training.recipes import is_of_table_1
 
@@ -174,6 +173,8 @@ def for_training(
     Raises:
         InputError: there is no such optimiser or schedule.
     """
+    from keras_segnet.models.graph import score_layers  # See `keras_segnet._register`.
+
     refuse_unknown("optimizer", optimizer, OPTIMIZERS)
     refuse_unknown("schedule", schedule, SCHEDULES)
     if learning_rate is None:

@@ -159,7 +159,15 @@ class FakeSegmenter:
         return images
 
 
-@pytest.mark.parametrize("first", ["keras, keras_segnet", "keras_segnet, keras"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        "keras, keras_segnet",
+        "keras_segnet, keras",
+        "keras_segnet.training.devices, keras",
+        "keras_segnet.layers, keras",
+    ],
+)
 def test_importing_both_registers_our_layers_in_either_order(first: str) -> None:
     program = f"import {first}; print(keras.saving.get_registered_object('keras_segnet>MaxUnpooling2D'))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
