@@ -87,3 +87,15 @@ def interpolate(x, factor, size):
         places, known = np.arange(count), factor * np.arange(x.shape[axis])
         x = np.apply_along_axis(lambda line, places=places, known=known: np.interp(places, known, line), axis, x)
     return x
+
+
+def batch_normalization(x, upstream, gamma, beta, epsilon):
+    """`(y, mean, biased variance, dx, dgamma, dbeta)`, from Ioffe and Szegedy's equations, in float64."""
+    x, upstream = x.astype("float64"), upstream.astype("float64")
+    mean, variance = x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))
+    deviation = np.sqrt(variance + epsilon)
+    normalized = (x - mean) / deviation
+    back = upstream * gamma
+    dx = (back - back.mean(axis=(0, 1, 2)) - normalized * (back * normalized).mean(axis=(0, 1, 2))) / deviation
+    dgamma, dbeta = (upstream * normalized).sum(axis=(0, 1, 2)), upstream.sum(axis=(0, 1, 2))
+    return normalized * gamma + beta, mean, variance, dx, dgamma, dbeta

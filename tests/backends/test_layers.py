@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_segnet.layers import BroadcastLike, InterpolateLike, MaxPoolingWithArgmax2D, MaxUnpooling2D, ZeroPaddingTo
+from keras_segnet.layers import (
+    BatchNormalization,
+    BroadcastLike,
+    InterpolateLike,
+    MaxPoolingWithArgmax2D,
+    MaxUnpooling2D,
+    ZeroPaddingTo,
+)
 
 BACKEND = keras.backend.backend()
 
@@ -148,3 +155,26 @@ def test_maps_are_repeated_and_lengthened():
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(repeated), np.tile(x[:, :1], (1, 4, 5, 1)))
     longer = keras.ops.convert_to_numpy(ZeroPaddingTo(2)(x))
     np.testing.assert_array_equal(longer, np.pad(x, [(0, 0), (0, 0), (0, 1), (0, 0)]))
+
+
+@pytest.mark.parametrize(("dtype", "rounding"), [("float32", 2e-5), ("bfloat16", 2**-7), ("float16", 2**-9)])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 3), (3, 1, 1, 2), (2, 5, 7, 3), (2, 2, 2, 33)], ids=str)
+def test_batch_normalization_is_the_oracles(shape, dtype, rounding):
+    random = np.random.default_rng(0)
+    x = random.normal(2, 3, shape).astype(FLOATS[dtype])
+    upstream = random.normal(size=shape).astype(FLOATS[dtype])
+    layer = BatchNormalization(momentum=0.7, epsilon=1e-5, dtype=dtype if dtype == "float32" else f"mixed_{dtype}")
+    layer.build(shape)
+    gamma, beta, moving_mean, moving_variance = weights = [
+        random.uniform(0.5, 2, shape[-1]).astype("float32") for _ in range(4)
+    ]
+    layer.set_weights(weights)
+    (y, _), (dx,) = gradients.run(lambda x: (layer(x, training=True), x), [x], [upstream])
+    expected_y, mean, variance, expected_dx, _, _ = oracles.batch_normalization(x, upstream, gamma, beta, 1e-5)
+    assert y.dtype == x.dtype
+    np.testing.assert_allclose(y.astype("float64"), expected_y, rtol=rounding, atol=8 * rounding)
+    np.testing.assert_allclose(dx.astype("float64"), expected_dx, rtol=rounding, atol=8 * rounding)
+    if BACKEND != "jax":  # There, what a layer assigns while gradients are taken is lost.
+        found = [keras.ops.convert_to_numpy(average) for average in (layer.moving_mean, layer.moving_variance)]
+        np.testing.assert_allclose(found[0], 0.7 * moving_mean + 0.3 * mean, rtol=1e-5)
+        np.testing.assert_allclose(found[1], 0.7 * moving_variance + 0.3 * variance, rtol=1e-5)

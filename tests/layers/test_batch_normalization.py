@@ -1,6 +1,7 @@
 """Fused batch normalisation against a numpy oracle in float64, and against Keras's."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -8,24 +9,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from oracles import batch_normalization
 
 from keras_segnet.layers import BatchNormalization
 
 # One pixel; one row; odd sizes; more channels than pixels.
 SHAPES = ((1, 1, 1, 3), (3, 1, 1, 2), (1, 1, 7, 1), (2, 5, 7, 3), (2, 2, 2, 33))
 ROUNDING = {"float32": 2e-5, "bfloat16": 2**-7, "float16": 2**-9}
-
-
-def oracle(x, upstream, gamma, beta, epsilon):
-    """`(y, mean, biased variance, dx, dgamma, dbeta)`, from Ioffe and Szegedy's equations, in float64."""
-    x, upstream = x.astype("float64"), upstream.astype("float64")
-    mean, variance = x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))
-    deviation = np.sqrt(variance + epsilon)
-    normalized = (x - mean) / deviation
-    back = upstream * gamma
-    dx = (back - back.mean(axis=(0, 1, 2)) - normalized * (back * normalized).mean(axis=(0, 1, 2))) / deviation
-    dgamma, dbeta = (upstream * normalized).sum(axis=(0, 1, 2)), upstream.sum(axis=(0, 1, 2))
-    return normalized * gamma + beta, mean, variance, dx, dgamma, dbeta
 
 
 def compiled(function, jit_compile=False):
@@ -77,7 +67,7 @@ def test_values_gradients_and_statistics_are_the_oracles(shape, dtype, how):
     gamma, beta, moving_mean, moving_variance = weights
     y, *gradients = step(layer, x, upstream, wrap)
     as_float32 = (t.numpy().astype("float32") for t in (x, upstream))
-    expected_y, mean, variance, *expected_gradients = oracle(*as_float32, gamma, beta, 1e-5)
+    expected_y, mean, variance, *expected_gradients = batch_normalization(*as_float32, gamma, beta, 1e-5)
     assert_close(y, expected_y, ROUNDING[dtype])
     for actual, expected in zip(gradients, expected_gradients, strict=True):
         assert_close(actual, expected, ROUNDING[dtype])
@@ -186,10 +176,9 @@ def test_training_is_keras_own(policy, jit_compile, rounding):
         assert_close(a, b, rounding)
 
 
-def test_each_device_of_a_strategy_has_its_own_statistics(tmp_path):
+def test_each_device_of_a_strategy_has_its_own_statistics():
     script = """
-import sys, json, keras, numpy as np, tensorflow as tf
-sys.path.insert(0, sys.argv[1])
+import json, keras, tensorflow as tf
 import test_batch_normalization as here
 cpu, = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -201,8 +190,9 @@ for layer in (here.BatchNormalization, keras.layers.BatchNormalization):
     found.append([losses, *(w.tolist() for w in weights)])
 print(json.dumps(found))
 """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     said = subprocess.run(
-        [sys.executable, "-c", script, __file__.rpartition("/")[0]], check=True, capture_output=True, text=True
+        [sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True, env=environment
     ).stdout
     for a, b in zip(*json.loads(said.splitlines()[-1]), strict=True):
         assert_close(np.array(a), np.array(b), 1e-4)
