@@ -9,7 +9,7 @@ import pytest
 
 from keras_segnet.cli.main import run
 
-TRAIN = ["--width", "0.05", "--input-size", "24x32", "--epochs", "1"]
+TRAIN = ["--width", "0.05", "--input-size", "32x32", "--epochs", "1"]
 
 
 def damage(path: Path) -> None:
