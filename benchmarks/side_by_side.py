@@ -73,10 +73,10 @@ def measure(contenders: list[Contender], task: Mapping[str, Any], rounds: int) -
     first, *others = contenders
     values: dict[str, dict[str, list[float]]] = {contender.name: {} for contender in contenders}
     ratios: dict[str, dict[str, list[float]]] = {contender.name: {} for contender in contenders}
-    pairs = [(first, other) for _ in range(rounds) for other in others]
-    for pair in track(pairs, description=", ".join(f"{k} {v}" for k, v in task.items()), console=console):
-        of_first, of_other = _take_turns(pair, task)
-        for contender, figures in zip(pair, (of_first, of_other), strict=True):
+    groups = [(first, other) for _ in range(rounds) for other in others] or [(first,)] * rounds
+    for group in track(groups, description=", ".join(f"{k} {v}" for k, v in task.items()), console=console):
+        of_first, *_ = answers = _take_turns(group, task)
+        for contender, figures in zip(group, answers, strict=True):
             for key, found in figures.items():
                 values[contender.name].setdefault(key, []).extend(found)
                 quotients = [b / a for a, b in zip(of_first[key], found, strict=True)] if key in of_first else []
