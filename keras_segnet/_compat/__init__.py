@@ -156,6 +156,22 @@ def litert_schema() -> Any:
     return _module("ai_edge_litert.schema_py_generated", "ai-edge-litert")
 
 
+def calibrated(converter: Any) -> bytes:
+    """What TensorFlow's .tflite converter has between calibration and quantisation: floats, with ranges."""
+    part(converter, "_experimental_calibrate_only", "tensorflow")
+    converter._experimental_calibrate_only = True
+    return bytes(converter.convert())
+
+
+def quantized(model: bytes, interface: str) -> bytes:
+    """The int8 model that TensorFlow makes of a calibrated one; its input and output have the dtype `interface`."""
+    import tensorflow as tf
+
+    quantize = part(_module("tensorflow.lite.python.convert", "tensorflow"), "mlir_quantize", "tensorflow")
+    dtype = getattr(tf, interface)
+    return bytes(quantize(model, input_data_type=dtype, output_data_type=dtype))
+
+
 def require_litert_of_the_profiler() -> None:
     """Raises an InputError unless the ai-edge-litert that is installed has the structs that `LITERT_PROFILER` knows."""
     found = version("ai-edge-litert")

@@ -26,7 +26,9 @@ def open_file(path: Path, threads: int, input_size: tuple[int, int]) -> dict[str
     _memory_before = peak_memory()
     _segmenter = load_segmenter(path, threads)
     size = _segmenter.input_size or input_size
-    _image = _segmenter.to_input(draw_street_scene(0, size)[0][None])
+    scene = draw_street_scene(0, size)[0][None]
+    _segmenter.run(scene)  # What a SavedModel gives shows in its first answer.
+    _image = _segmenter.to_input(scene)
     return {"input_size": size, "head": _segmenter.head, "precision": _segmenter.precision}
 
 

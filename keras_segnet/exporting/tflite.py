@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,16 @@ import numpy as np
 
 from keras_segnet.colours import distinct_colours
 from keras_segnet.data.dataset import Classes
-from keras_segnet.data.images import resize_image
 from keras_segnet.errors import InputError, refuse_unknown
 from keras_segnet.exporting.heads import head as head_of
 from keras_segnet.exporting.metadata import with_metadata
 from keras_segnet.exporting.network import in_float32, require_tensorflow
 from keras_segnet.exporting.parity import ParityReport
+from keras_segnet.exporting.quantization import convert_to_int8, int8_steps_of_pooling
 from keras_segnet.exporting.tflite_file import TFLiteFile
 from keras_segnet.exporting.tracing import trace
 from keras_segnet.exporting.writing import check_path, export_through_gate
 from keras_segnet.inference.segmenters import KerasSegmenter
-from keras_segnet.layers import MaxPoolingWithArgmax2D
 from keras_segnet.progress import Progress, silent
 
 PRECISIONS = ("float32", "float16", "int8")
@@ -98,7 +97,7 @@ def to_tflite(
     def write(partial: Path) -> None:
         steps = None
         if precision == "int8":
-            steps = _int8_steps_of_pooling(model, calibration, size, progress)
+            steps = int8_steps_of_pooling(model, calibration, size, progress)
         converter = _converter(model, size, head, finish, steps)
         if precision == "float16":
             import tensorflow as tf
@@ -106,8 +105,9 @@ def to_tflite(
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
         if precision == "int8":
-            _quantize(converter, calibration, size, interface, progress)
-        content = bytes(converter.convert())
+            content = convert_to_int8(converter, calibration, size, interface, progress)
+        else:
+            content = bytes(converter.convert())
         partial.write_bytes(with_metadata(content, head, precision, reference.num_classes, named))
 
     return export_through_gate(target, write, model, TFLiteFile, images, progress)
@@ -132,62 +132,3 @@ def _converter(
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     return converter
-
-
-def _int8_steps_of_pooling(
-    model: keras.Model, images: Sequence[np.ndarray], size: tuple[int, int], progress: Progress
-) -> dict[str, float]:
-    """The difference of neighbouring int8 values in the input of each pooling layer, for those that can use it.
-
-    These are the layers whose input is never negative and whose windows never hang over the start of the map.
-    """
-    layers = [
-        layer
-        for layer in model.layers
-        if isinstance(layer, MaxPoolingWithArgmax2D) and (max(layer.pool_size) <= 2 or layer.padding == "valid")
-    ]
-    if not layers:
-        return {}
-    ranges = keras.Model(
-        model.input, [[keras.ops.min(layer.input), keras.ops.max(layer.input)] for layer in layers], name="ranges"
-    )
-    measured = [ranges.predict_on_batch(batch) for batch in _measured_on(images, size, progress, "Measuring")]
-    found = np.reshape(measured, (len(measured), len(layers), 2))  # Of a single layer, Keras gives a flat pair.
-    lowest, highest = np.min(found, axis=0)[:, 0], np.max(found, axis=0)[:, 1]
-    return {
-        # The converter divides the range from 0 to the largest value into 255 steps.
-        layer.name: float(high) / 255
-        for layer, low, high in zip(layers, lowest, highest, strict=True)
-        if low >= 0 and high > 0
-    }
-
-
-def _measured_on(
-    images: Sequence[np.ndarray], size: tuple[int, int], progress: Progress, title: str
-) -> Iterator[np.ndarray]:
-    """Images as the network takes them, float32 `(1, height, width, 3)`, for the ranges of activations.
-
-    The first gets a black and a white pixel, which make the range of the input 0..255 whatever the images: then uint8
-    input is the bytes of the image as they are, as clients take for granted that know nothing of scales.
-    """
-    for number, image in enumerate(progress(images, len(images), title)):
-        batch = resize_image(image, size)[None].astype(np.float32)
-        if number == 0:
-            batch[0, 0, 0], batch[0, -1, -1] = 0, 255
-        yield batch
-
-
-def _quantize(
-    converter: Any, images: Sequence[np.ndarray], size: tuple[int, int], interface: str, progress: Progress
-) -> None:
-    """Has the converter make weights and activations int8, by the ranges that images give."""
-    import tensorflow as tf
-
-    def calibration() -> Iterator[list[np.ndarray]]:
-        for batch in _measured_on(images, size, progress, "Calibrating"):
-            yield [batch]
-
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = calibration
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = getattr(tf, interface)

@@ -73,8 +73,8 @@ def _max_pool(x: Tensor, pooling: Pooling, step: float) -> tuple[Tensor, Tensor]
     # left in float32 by the converter, now and then.
     no_maximum_yet[-1] = ops.relu6(no_maximum_yet[-1] - ops.relu6(best - members[-1]))
     codes = functools.reduce(ops.add, no_maximum_yet)
-    # Not `best` shrunk again: the converter measures a tensor wrongly if a product is all that is made of it, because
-    # the product then overwrites it. So `x` needs this second use.
+    # Not `best` shrunk again: a product that is all that is made of a tensor overwrites it, and then TensorFlow's own
+    # calibration measures the tensor wrongly. So `x` needs this second use where others calibrate.
     return ops.max_pool(x, pool_size, pool_size, pooling.padding, data_format="channels_last"), codes
 
 
@@ -92,6 +92,6 @@ def _max_unpool(updates: Tensor, codes: Tensor, pooling: Pooling, size: tuple[Si
             here = at_or_beyond - beyond
         written.append(scaled * here)
         at_or_beyond = beyond
-    # The other way round, so that `updates` has a second use; see `max_pool`.
+    # The other way round, so that `updates` has a second use; else the converter folds 1 / UNIT into the convolution.
     written.append(updates * (at_or_beyond * (1 / UNIT)))
     return uncover(join_windows(written, pooling.pool_size), pooling, size)

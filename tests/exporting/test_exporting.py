@@ -10,12 +10,13 @@ import keras
 import numpy as np
 import pytest
 from batch_statistics import settle
+from keras import layers
 
 from keras_segnet import build_segnet, build_segnet_basic
 from keras_segnet.errors import InputError
 from keras_segnet.exporting import FORMATS, ParityError, parity, tflite, to_saved_model, to_tflite, tracing, writing
 from keras_segnet.inference import load_segmenter
-from keras_segnet.layers import MaxUnpooling2D
+from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
 
 LEAST = {"float32": 0.999, "float16": 0.995, "int8": 0.95}
 """Share of labels that files of trained networks share with the model."""
@@ -310,9 +311,9 @@ def test_int8_computes_in_integers_and_keeps_the_labels(trained, streets, interf
 
 def plant_steps_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """The differences that find the maximum no longer saturate."""
-    honest = tflite._int8_steps_of_pooling
+    honest = tflite.int8_steps_of_pooling
     monkeypatch.setattr(
-        tflite, "_int8_steps_of_pooling", lambda *a: {name: 64 * step for name, step in honest(*a).items()}
+        tflite, "int8_steps_of_pooling", lambda *a: {name: 64 * step for name, step in honest(*a).items()}
     )
 
 
@@ -382,3 +383,24 @@ def test_options_that_do_not_go_are_refused(odd_segnet, options, message, tmp_pa
     with pytest.raises(InputError, match=message):
         to_tflite(odd_segnet, tmp_path / "model.tflite", images=IMAGES, **options)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("gain", [1 / 4096, 64, 4096])
+def test_int8_does_not_depend_on_how_large_the_values_are(gain, streets, tmp_path):
+    """A kernel times a gain gives the file's output times the gain: eight bits know ratios only."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((45, 61, 3), name="image")
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(image)
+    pooled, indices = MaxPoolingWithArgmax2D(name="pool1")(x)
+    kernel = layers.Conv2D(8, 3, padding="same", name="gained")
+    x = MaxUnpooling2D(name="upsample1")(kernel(pooled), indices, like=x)
+    model = keras.Model(image, layers.Conv2D(4, 3, padding="same", activation="softmax", name="classifier")(x))
+    found = []
+    for factor in (1.0, gain):
+        kernel.set_weights([weight * factor for weight in kernel.get_weights()])
+        classifier = model.get_layer("classifier")
+        classifier.set_weights([weight / factor for weight in classifier.get_weights()])
+        path = tmp_path / f"{factor}.tflite"
+        to_tflite(model, path, precision="int8", head="logits", representative_data=streets)
+        found.append(load_segmenter(path).infer(streets[0][None].astype(np.float32)))
+    np.testing.assert_allclose(found[1], found[0], atol=1e-3 * np.abs(found[0]).max())
