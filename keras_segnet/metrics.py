@@ -192,16 +192,12 @@ class MeanIoU(ConfusionMatrixMetric):
 class SegmentationScores(ConfusionMatrixMetric):
     """`global_accuracy`, `class_average_accuracy` and `mean_iou` together, from one confusion matrix.
 
-    Keras logs each under its own name. Arguments: see `ConfusionMatrixMetric`.
+    Keras logs each under its own name. Its callbacks know nothing of the parts of a metric: say
+    `EarlyStopping("val_mean_iou", mode="max")`. With `MeanIoU` among the metrics no mode is needed. Arguments: see
+    `ConfusionMatrixMetric`.
     """
 
     default_name = "segmentation_scores"
-
-    def __init__(
-        self, num_classes: int, ignore_class: int | None = None, name: str | None = None, dtype: Any = None
-    ) -> None:
-        super().__init__(num_classes, ignore_class, name, dtype)
-        self.name: Any = _AnyName(name or self.default_name)
 
     def result(self) -> dict[str, Any]:
         matrix = self.confusion_matrix()
@@ -210,24 +206,6 @@ class SegmentationScores(ConfusionMatrixMetric):
             "class_average_accuracy": _class_average_accuracy(matrix),
             "mean_iou": _mean_iou(matrix),
         }
-
-
-class _AnyName(str):
-    """A metric's name that equals those of its parts too.
-
-    Keras's callbacks look for the metric of the name that they monitor, to learn whether more is better; of the parts
-    of a result they know nothing. Without this, `EarlyStopping("val_mean_iou")` would be refused without a mode.
-    """
-
-    PARTS = ("global_accuracy", "class_average_accuracy", "mean_iou")
-
-    def __eq__(self, other: object) -> bool:
-        return str.__eq__(self, other) or other in self.PARTS
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    __hash__ = str.__hash__
 
 
 def _global_accuracy(matrix: Any) -> Any:

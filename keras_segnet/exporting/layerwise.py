@@ -62,6 +62,8 @@ class Difference(NamedTuple):
     """Root of the mean square."""
     signal: float
     """Standard deviation of what the model gives, over all pixels."""
+    magnitude: float
+    """Largest absolute value that the model gives."""
     step: float
     """Of the file's integers; 0 where it holds floats."""
     lost: float
@@ -141,6 +143,10 @@ def compare_layers(
             if layer.name not in of_layer:
                 return result
             there = of_layer[layer.name]
+            if isinstance(layer, NAMED) and there.values.shape != tuple(result.shape):
+                return (
+                    result  # A step on the way: of a layer's last op, the converter keeps no name where the file ends.
+                )
             differences.append(_difference(layer.name, keras.ops.convert_to_numpy(result), there))
             return keras.ops.convert_to_tensor(there.values)
 
@@ -180,7 +186,7 @@ def _finish(logits: Any, head: str) -> np.ndarray:
 
 def _difference(name: str, expected: np.ndarray, there: Held) -> Difference:
     if expected.shape != there.values.shape:
-        return Difference(name, np.inf, float(expected.std()), there.step, 0.0)
+        return Difference(name, np.inf, float(expected.std()), 0.0, there.step, 0.0)
     whole, expected = expected, np.clip(expected, there.least, there.largest)
     # A ReLU that is part of the layer takes away what is negative.
     lost = np.maximum(whole - there.largest, 0) + (np.maximum(there.least - whole, 0) if there.least < 0 else 0)
@@ -192,7 +198,12 @@ def _difference(name: str, expected: np.ndarray, there: Held) -> Difference:
         else squares.mean()
     )
     return Difference(
-        name, float(np.sqrt(worst)), float(whole.std()), there.step, float(np.sqrt(np.square(lost).mean()))
+        layer=name,
+        error=float(np.sqrt(worst)),
+        signal=float(whole.std()),
+        magnitude=float(np.abs(whole).max()),
+        step=there.step,
+        lost=float(np.sqrt(np.square(lost).mean())),
     )
 
 

@@ -54,7 +54,7 @@ class Bounds(NamedTuple):
 BOUNDS = {
     "float32": Bounds(0.501, 1e-4, 3.0, 0.999, 0.95),
     "float16": Bounds(0.501, 1e-2, 3.0, 0.98, 0.50),
-    "int8": Bounds(0.501, 3e-3, 3.0, 0.85, 0.40),
+    "int8": Bounds(0.501, 3e-3, 3.0, 0.85, 0.25),
 }
 """By precision."""
 
@@ -62,6 +62,10 @@ BOUNDS = {
 SATURATION = 0.5
 """What an int8 file may be unable to hold of a layer, over its standard deviation, on images like those that its ranges
 were measured on."""
+
+
+ROUNDING = 1e-5
+"""What float32 arithmetic may be off, over the largest value: more than the bounds, of a nearly constant map."""
 
 
 class ExportedFile(LayeredFile, Protocol):
@@ -280,9 +284,10 @@ def layers(evidence: Evidence) -> Finding:
 
     def share(difference: Difference) -> float:
         """Of the error that is allowed."""
-        if difference.lost > SATURATION * difference.signal:
+        rounding = ROUNDING * difference.magnitude
+        if difference.lost > max(SATURATION * difference.signal, difference.step, rounding):
             return np.inf
-        allowed = max(bounds.noise * difference.signal, bounds.integer_steps * difference.step)
+        allowed = max(bounds.noise * difference.signal, bounds.integer_steps * difference.step, rounding)
         return (
             np.nan_to_num(difference.error / allowed, nan=np.inf)
             if difference.error > 0 or np.isnan(difference.error)

@@ -38,7 +38,7 @@ def test_the_papers_set_up(model: str, rate: float, steps: int) -> None:
     assert config.recalibrate and config.ema_momentum is None and config.weights is None
     assert config.epochs * 31 == pytest.approx(steps, rel=0.01)
 
-    model_of_it = build_for_training(config_of("paper", model, width=0.05, input_size=(24, 32)), CLASSES, steps=31)
+    model_of_it = build_for_training(config_of("paper", model, width=0.05, input_size=(32, 40)), CLASSES, steps=31)
     optimizer = model_of_it.optimizer
     assert (type(optimizer).__name__, optimizer.momentum, optimizer.decay_in_gradient) == ("CaffeSGD", 0.9, 5e-4)
     assert float(optimizer.learning_rate) == pytest.approx(rate)
@@ -55,7 +55,7 @@ def test_modern_is_the_defaults_with_averages() -> None:
     differing = {key for key in plain if modern[key] != plain[key]}
     assert differing == {"recipe", "ema_momentum", "recalibrate"}
     assert build_for_training(
-        config_of("modern", "segnet", width=0.05, input_size=(24, 32)), CLASSES, steps=3
+        config_of("modern", "segnet", width=0.05, input_size=(32, 40)), CLASSES, steps=3
     ).optimizer.use_ema
 
 
@@ -67,7 +67,7 @@ def test_an_unknown_recipe_is_refused() -> None:
 
 def test_released_class_weights() -> None:
     model = build_for_training(
-        config_of(None, "segnet_basic", width=0.05, input_size=(24, 32), balancing="released", balancing_exponent=0.5),
+        config_of(None, "segnet_basic", width=0.05, input_size=(32, 40), balancing="released", balancing_exponent=0.5),
         CLASSES,
         steps=3,
     )

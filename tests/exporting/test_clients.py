@@ -140,7 +140,7 @@ def test_a_file_without_names_has_numbers(small, tmp_path) -> None:
 
 
 def test_as_many_names_as_classes(small, tmp_path) -> None:
-    with pytest.raises(InputError, match="classes holds 2 names, and the model predicts 3 classes"):
+    with pytest.raises(InputError, match="`classes` holds 2 names, and the model predicts 3 classes"):
         to_tflite(small, tmp_path / "model.tflite", classes=["a", "b"])
     assert not list(tmp_path.iterdir())
 

@@ -248,6 +248,8 @@ def test_the_command_ends_with_status_1_when_the_gate_fails(
     odd_segnet.save(tmp_path / "model.keras")
     monkeypatch.setitem(parity.BOUNDS, "float32", parity.BOUNDS["float32"]._replace(labels=1.1))
     for kind, form in FORMATS.items():
+        if form.open is None:
+            continue  # Is made of files of other formats, and needs images to measure on.
         output = tmp_path / f"out{form.suffix}"
         assert run(["export", str(tmp_path / "model.keras"), "--format", kind, "--output", str(output)]) == 1
         (line,) = capsys.readouterr().err.splitlines()

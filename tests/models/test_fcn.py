@@ -105,33 +105,33 @@ def test_fcn_basic_and_its_variants_are_wired_as_described():
         assert fcn_basic[f"upsample{stage}"] == ("Conv2DTranspose", source)
         if stage > 1:
             assert fcn_basic[f"fuse_pool{stage - 1}"] == ("Add", f"upsample{stage}", f"score_pool{stage - 1}")
-    assert fcn_basic["prob"] == ("Activation", "upsample1")
+    assert fcn_basic["prob"] == ("Softmax", "upsample1")
     assert len(fcn_basic) == 4 + 4 + 3 + 1
 
     assert decoder_of(small("fcn_basic_no_addition")) == {
         "score_pool4": ("Conv2D", "pool4"),
         "upsample4": ("Conv2DTranspose", "score_pool4"),
         **{f"upsample{i}": ("Conv2DTranspose", f"upsample{i + 1}") for i in (3, 2, 1)},
-        "prob": ("Activation", "upsample1"),
+        "prob": ("Softmax", "upsample1"),
     }
     assert decoder_of(small("fcn_basic_no_dim_reduction")) == {
         "upsample4": ("Conv2DTranspose", "pool4"),
         **{f"upsample{i}": ("Conv2DTranspose", f"fuse_pool{i}") for i in (3, 2, 1)},
         **{f"fuse_pool{i}": ("Add", f"upsample{i + 1}", f"pool{i}") for i in (3, 2, 1)},
         "conv_classifier": ("Conv2D", "upsample1"),
-        "prob": ("Activation", "conv_classifier"),
+        "prob": ("Softmax", "conv_classifier"),
     }
     assert decoder_of(small("fcn_basic_no_addition_no_dim_reduction")) == {
         "upsample4": ("Conv2DTranspose", "pool4"),
         **{f"upsample{i}": ("Conv2DTranspose", f"upsample{i + 1}") for i in (3, 2, 1)},
         "conv_classifier": ("Conv2D", "upsample1"),
-        "prob": ("Activation", "conv_classifier"),
+        "prob": ("Softmax", "conv_classifier"),
     }
     assert decoder_of(small("bilinear_interpolation")) == {
         "score_pool4": ("Conv2D", "pool4"),
         "upsample4": ("UpSampling2D", "score_pool4"),
         **{f"upsample{i}": ("UpSampling2D", f"upsample{i + 1}") for i in (3, 2, 1)},
-        "prob": ("Activation", "upsample1"),
+        "prob": ("Softmax", "upsample1"),
     }
 
 
