@@ -17,6 +17,7 @@ from keras_segnet import _compat
 from keras_segnet.errors import InputError
 from keras_segnet.exporting import ParityError, check_parity, to_onnx, to_saved_model, to_tflite, writing
 from keras_segnet.exporting import export as export_model
+from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
 from keras_segnet.models import blocks
 from keras_segnet.streets import draw_street_scene
 
@@ -116,6 +117,42 @@ def test_a_fault_is_refused_in_each_precision(model, fault, precision, tmp_path)
         check_parity(path, model)
     failed = [finding.look for finding in refusal.value.report.findings if not finding.passed]
     assert failed and all(look in str(refusal.value) for look in failed)
+
+
+def last_maximum(patch: pytest.MonkeyPatch) -> None:
+    """Of equal values in a window the last one wins: rows and columns change places in each window, and back."""
+    pool, unpool = MaxPoolingWithArgmax2D.call, MaxUnpooling2D.call
+
+    def turned(x: Any) -> Any:
+        for axis in (1, 2):
+            size = x.shape[axis]
+            x = keras.ops.take(x, [i ^ 1 if i ^ 1 < size else i for i in range(size)], axis=axis)
+        return x
+
+    patch.setattr(MaxPoolingWithArgmax2D, "call", lambda self, x: pool(self, turned(x)))
+    patch.setattr(MaxUnpooling2D, "call", lambda self, u, i, like: turned(unpool(self, u, i, like=like)))
+
+
+def wrong_padding(patch: pytest.MonkeyPatch) -> None:
+    """What an odd size leaves over is cut off at the start instead of the end."""
+    unpool = MaxUnpooling2D.call
+
+    def wrong(self: Any, updates: Any, indices: Any, like: Any) -> Any:
+        whole = unpool(self, updates, indices)
+        return whole[:, whole.shape[1] - like.shape[1] :, whole.shape[2] - like.shape[2] :]
+
+    patch.setattr(MaxUnpooling2D, "call", wrong)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("plant", [last_maximum, wrong_padding])
+def test_a_fault_of_indices_is_refused_in_each_precision(model, plant, precision, tmp_path) -> None:
+    path = tmp_path / "faulty.tflite"
+    with pytest.MonkeyPatch.context() as patch:
+        plant(patch)
+        write(model, path, precision)
+    with pytest.raises(ParityError, match="is not an export of tiny"):
+        check_parity(path, model)
 
 
 def test_right_files_are_accepted_in_each_format_and_the_report_shows_itself(model, tmp_path) -> None:

@@ -27,18 +27,24 @@ def assert_same_labels(model, size, encoder_runs, decoder_runs):
     announced = [tensor.dtype for tensor in encoder.outputs]
     assert [str(tensor.dtype) for tensor in handed_over] == announced and "int8" in announced
     probabilities = np.asarray(RUNS[decoder_runs](decoder)(handed_over))
-    np.testing.assert_allclose(probabilities, whole, atol=1e-5)
-    np.testing.assert_array_equal(probabilities.argmax(axis=-1), whole.argmax(axis=-1))
+    np.testing.assert_allclose(probabilities, whole, atol=1e-4)  # Compiled, sums have another order.
+    second, first = np.partition(whole, -2, axis=-1)[..., -2:].transpose(3, 0, 1, 2)
+    clear = first - second > 1e-3
+    np.testing.assert_array_equal(probabilities.argmax(axis=-1)[clear], whole.argmax(axis=-1)[clear])
 
 
-@pytest.mark.parametrize("size", [(29, 37), (None, None)], ids=["odd", "open"])
+@pytest.mark.parametrize(
+    ("size", "runs"),
+    [((29, 37), "eager"), ((None, None), "eager"), ((None, None), "graph"), ((29, 37), "xla")],
+    ids=["odd", "open", "open in a graph", "odd and compiled"],
+)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_that_pools_with_indices_can_be_split(name, size):
+def test_every_network_that_pools_with_indices_can_be_split(name, size, runs):
     keras.utils.set_random_seed(1)
     model = small(name, input_shape=(*size, 3))
     if not pools_with_indices(model):
         pytest.skip(f"{name} has no pooling with indices")
-    assert_same_labels(settle(model), tuple(n or 32 for n in size), "eager", "eager")
+    assert_same_labels(settle(model), tuple(n or 32 for n in size), runs, runs)
 
 
 @pytest.mark.parametrize("size", [(32, 48), (None, None)], ids=["whole windows", "open"])
