@@ -265,7 +265,7 @@ def constants(evidence: Evidence) -> Finding:
     worst, where = 0.0, ""
     for ours, theirs in evidence.pairs:
         if theirs is None:
-            return Finding("constants", f"kernel of {ours.name}", "is not in the file", "all are", False)
+            return Finding("constants", f"kernel of {ours.name}", "is not in the file", "every kernel", False)
         for kind, steps in zip(("kernel", "bias"), steps_off(ours, theirs), strict=True):
             if not steps <= worst:
                 worst, where = steps, f", worst the {kind} of {ours.name}"
