@@ -23,7 +23,7 @@ from side_by_side import console
 
 from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
 from keras_segnet.models import NETWORKS, blocks, build, network
-from keras_segnet.models.registry import summarize_network
+from keras_segnet.models.graph import summarize_network
 from keras_segnet.models.segnet import segnet
 from keras_segnet.models.segnet_edge import residual_unit
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_segnet.models import NETWORKS, build
-from keras_segnet.models.registry import summarize_network
+from keras_segnet.models.graph import summarize_network
 
 
 @functools.cache

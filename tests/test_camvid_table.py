@@ -65,7 +65,7 @@ def test_every_row_trains_and_is_scored_once(runs, commands, tmp_path):
         assert starts[0] == (Path("vgg16.npz") if row.vgg16 else None)
         assert starts[1:] == [run.model_path for _, run in trained[:-1]]
         assert scored[0][1] == str(trained[-1][1].model_path) and "--boundary" in scored[0]
-        assert all(NETWORKS[config.model].takes_imagenet for config, _ in trained if row.vgg16)
+        assert all(NETWORKS[config.model].encoder for config, _ in trained if row.vgg16)
 
 
 def test_the_table_says_what_was_run_and_what_not(runs, commands, tmp_path):

@@ -13,14 +13,12 @@ network is one new file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import keras
 
 from keras_segnet.models.builder import make_builder
-from keras_segnet.models.graph import NetworkSummary, summarize
 from keras_segnet.models.starting_weights import Encoder
 from keras_segnet.models.trained import trained_on
 
@@ -51,11 +49,6 @@ class Network:
     encoder: Encoder | None = None
 
     @property
-    def takes_imagenet(self) -> bool:
-        """Whether its encoder can start from ImageNet: `weights="imagenet"`."""
-        return self.encoder is not None
-
-    @property
     def trained_on(self) -> list[str]:
         """Data sets of which the package has its trained weights: `weights="camvid"`."""
         return trained_on(self.name)
@@ -77,9 +70,8 @@ def network(
 ) -> Callable[[Wiring], Wiring]:
     """Registers a wiring as a network, and leaves the wiring as it is.
 
-    The wiring takes normalised colours, `num_classes` and `width`, and keyword-only options of its own; it returns the
-    scores. An option `dropout` is checked to be a rate. A variant is the wiring of another network under
-    `functools.partial`.
+    The wiring accepts normalised colours, `num_classes` and `width`, and keyword-only options of its own; it returns
+    the scores. An option `dropout` is checked to be a rate. A variant is a wiring under `functools.partial`.
 
     Args:
         source, summary, published, encoder: as in `Network`.
@@ -111,19 +103,4 @@ def build(
     return NETWORKS[name].build(num_classes, input_shape, **options)
 
 
-def summarize_network(network: Network) -> NetworkSummary:
-    """Builds a network for 11 classes and 360x480 without giving its weights values, and summarises it.
-
-    That takes a fraction of a second and little memory, whatever the network's size.
-    """
-
-    def summarize_without_values() -> NetworkSummary:
-        with keras.StatelessScope(initialize_variables=False):
-            return summarize(network.build())
-
-    # A thread of its own, because Keras lists variables without values by thread, to give them some later.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(summarize_without_values).result()
-
-
-__all__ = ["NETWORKS", "Network", "build", "network", "summarize_network"]
+__all__ = ["NETWORKS", "Network", "build", "network"]

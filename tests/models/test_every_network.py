@@ -21,7 +21,7 @@ from keras_segnet.inference.segmenters import TFLiteSegmenter
 from keras_segnet.layers import LocalResponseNormalization, MaxPoolingWithArgmax2D
 from keras_segnet.losses import WeightedCrossentropy
 from keras_segnet.models import build, split
-from keras_segnet.models.registry import summarize_network
+from keras_segnet.models.graph import summarize_network
 
 ODD, EVEN = (29, 37), (24, 32)
 EXPORTED_ON = 4
@@ -122,7 +122,7 @@ def test_its_docstring_describes_every_argument_once(network):
 def test_unknown_weights_are_refused_with_all_that_it_has(network):
     with pytest.raises(InputError, match=f"`weights` of {network.name} must be None or .*; not 'imagnet'") as refused:
         network.build(weights="imagnet")
-    assert ("'imagenet'" in str(refused.value)) == network.takes_imagenet
+    assert ("'imagenet'" in str(refused.value)) == (network.encoder is not None)
     assert all(repr(data) in str(refused.value) for data in network.trained_on)
 
 

@@ -7,7 +7,7 @@ from small_networks import NETWORKS, small
 from wiring import convolutions, sources
 
 from keras_segnet.models import build_segnet_basic
-from keras_segnet.models.registry import summarize_network
+from keras_segnet.models.graph import summarize_network
 
 ENCODER = 7 * 7 * 64 * (3 + 64 + 64 + 64)
 VGG16 = 14_714_688  # Biases included, as in keras.applications.

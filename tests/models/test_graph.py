@@ -12,9 +12,8 @@ from small_networks import small
 
 from keras_segnet.errors import InputError
 from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
-from keras_segnet.models import split, summarize
-from keras_segnet.models.graph import score_layers
-from keras_segnet.models.registry import NETWORKS, summarize_network
+from keras_segnet.models import NETWORKS, split, summarize
+from keras_segnet.models.graph import score_layers, summarize_network
 
 
 def summary_of(*stack, size=(12, 16, 3)):

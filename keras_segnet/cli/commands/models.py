@@ -50,7 +50,7 @@ def models(
     Example: `keras-segnet models`
     """
     from keras_segnet.models import NETWORKS
-    from keras_segnet.models.registry import summarize_network
+    from keras_segnet.models.graph import summarize_network
 
     networks = screen.progress(NETWORKS.values(), len(NETWORKS), "Building")
     rows = [table_row(network, summarize_network(network)) for network in networks]
