@@ -42,6 +42,7 @@ from keras_segnet.errors import InputError
 from keras_segnet.files import PARTIAL, first_line, read_json, read_text, reading, whole_file, write_text
 from keras_segnet.training.configuration import MONITORS, SETTINGS, RunConfig, as_text
 from keras_segnet.training.devices import current_share, synchronize, undistributed, unsynchronized
+from keras_segnet.training.interruption import Interruption
 from keras_segnet.training.network import build_for_training, build_network, set_schedule
 from keras_segnet.training.progress import TrainingProgress
 
@@ -204,6 +205,7 @@ def fit(
     Raises:
         InputError: what the configuration asks for cannot be; the checkpoint cannot be read; the training set is
             another than that the run began on; a file cannot be written; or the loss is no number any more.
+        KeyboardInterrupt: after the step in which Ctrl-C was pressed, see `Interruption`.
     """
     keras.utils.set_random_seed(config.seed)
     steps = steps_per_epoch(training, config.batch_size)
@@ -230,6 +232,7 @@ def fit(
         model = build_for_training(config, training.classes, steps)
         epoch = 0
     augmentation = Augmentation(scale=config.scale) if config.augment else None
+    interruption = Interruption()
     changes: list[keras.callbacks.Callback] = []
     if config.balancing not in ("none", "released"):
         changes.append(
@@ -240,7 +243,8 @@ def fit(
     if config.ema_momentum is not None:
         changes.append(WeightAveraging())
     if config.recalibrate:
-        changes.append(BatchNormRecalibration(training, config.batch_size, config.input_size, progress.progress))
+        passes = interruption.between(progress.progress)
+        changes.append(BatchNormRecalibration(training, config.batch_size, config.input_size, passes))
     if share.writes:
         if not run.exists():
             run.lock()
@@ -255,23 +259,25 @@ def fit(
     epochs = training_epochs(
         training, config.batch_size, config.input_size, augmentation, config.seed, epoch, part=part
     )
-    model.fit(
-        for_keras(epochs, steps, config.input_size),
-        initial_epoch=epoch,
-        epochs=config.epochs,
-        validation_data=evaluation_batches(
-            validation, config.batch_size, config.input_size, part=part, multiple=share.devices
-        ),
-        callbacks=[
-            *changes,
-            _Epochs(epochs, config.seed),
-            _FiniteLoss(config, run, training),
-            _Recorder(run, rows, config, training.classes, share.writes),
-            progress,
-            *callbacks,
-        ],
-        verbose=0,
-    )
+    with interruption:
+        model.fit(
+            for_keras(epochs, steps, config.input_size),
+            initial_epoch=epoch,
+            epochs=config.epochs,
+            validation_data=evaluation_batches(
+                validation, config.batch_size, config.input_size, part=part, multiple=share.devices
+            ),
+            callbacks=[
+                *changes,
+                _Epochs(epochs, config.seed),
+                _FiniteLoss(config, run, training),
+                _Recorder(run, rows, config, training.classes, share.writes),
+                progress,
+                *callbacks,
+                interruption,
+            ],
+            verbose=0,
+        )
 
 
 def tensorboard_callback(run: Run) -> keras.callbacks.Callback:
