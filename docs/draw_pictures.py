@@ -1,0 +1,117 @@
+"""Draws the pictures of README.md and docs/: streets that a network labels, and pooling indices on a 4x4 example.
+
+    .venv/bin/python docs/draw_pictures.py indices
+    .venv/bin/python docs/draw_pictures.py streets     # trains first; some minutes on two cores
+
+Both are written into docs/pictures/.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import typer
+
+import keras_segnet
+from keras_segnet.files import write_text
+
+PICTURES = Path(__file__).resolve().parent / "pictures"
+
+FEATURE_MAP = np.array([[3, 7, 1, 2], [5, 4, 6, 0], [2, 2, 9, 8], [1, 0, 3, 5]], np.float32)
+"""The example. Its third window, (2, 2, 1, 0), has two equal maxima."""
+WINDOWS = ("#f6c7a9", "#b8d8ba", "#a9c9ea", "#e5bfdc")
+"""Colours of the four windows, in row-major order."""
+CELL = 34
+"""Side of an element, in units of the drawing."""
+
+app = typer.Typer(help="Draws the pictures of README.md and docs/.")
+
+
+def pooled_and_unpooled(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Maxima, indices and unpooled map of a map `(height, width)`, by the layers of the library."""
+    batch = x[None, :, :, None]
+    pooled, indices = keras_segnet.layers.MaxPoolingWithArgmax2D()(batch)
+    unpooled = keras_segnet.layers.MaxUnpooling2D()(pooled, indices, like=batch)
+    return tuple(np.asarray(each)[0, :, :, 0] for each in (pooled, indices, unpooled))  # type: ignore[return-value]
+
+
+def indices_drawing(x: np.ndarray = FEATURE_MAP) -> str:
+    """The example as SVG."""
+    pooled, indices, unpooled = pooled_and_unpooled(x)
+    top, height, width = 44, 4 * CELL + 64, 12 * CELL + 205
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        'font-family="sans-serif" font-size="14" text-anchor="middle">',
+        f'<rect width="{width}" height="{height}" rx="8" fill="white"/>',
+    ]
+    first, second, third, fourth = 20, 4 * CELL + 90, 6 * CELL + 115, 8 * CELL + 185
+    parts += _grid(x, first, top, "feature map", 2, bold=unpooled != 0)
+    parts += _arrow(4 * CELL + 25, second - 5, top + 2 * CELL)
+    parts += _grid(pooled, second, top + CELL, "maxima", 1)
+    parts += _grid(indices, third, top + CELL, "indices", 1)
+    parts += _arrow(8 * CELL + 120, fourth - 5, top + 2 * CELL)
+    parts += _grid(unpooled, fourth, top, "unpooled", 2, bold=unpooled != 0)
+    middle = (second + third + 2 * CELL) / 2
+    for line, text in enumerate(("index: offset in the window,", "0 1 above 2 3")):
+        parts.append(f'<text x="{middle:g}" y="{top + 3.55 * CELL + 16 * line:g}" font-size="12">{text}</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _grid(
+    values: np.ndarray, left: float, top: float, title: str, window: int, bold: np.ndarray | None = None
+) -> list[str]:
+    """A map with its title, each element in the colour of its pooling window."""
+    rows, columns = values.shape
+    parts = [f'<text x="{left + columns * CELL / 2:g}" y="{top - 10:g}">{title}</text>']
+    for row in range(rows):
+        for column in range(columns):
+            x, y = left + column * CELL, top + row * CELL
+            colour = WINDOWS[2 * (row // window) + column // window]
+            weight = ' font-weight="bold"' if bold is None or bold[row, column] else ' fill="#666"'
+            parts.append(
+                f'<rect x="{x:g}" y="{y:g}" width="{CELL}" height="{CELL}" fill="{colour}" stroke="white"/>'
+                f'<text x="{x + CELL / 2:g}" y="{y + CELL / 2 + 5:g}"{weight}>{values[row, column]:g}</text>'
+            )
+    return parts
+
+
+def _arrow(start: float, end: float, y: float) -> list[str]:
+    return [
+        f'<path d="M{start:g} {y:g}H{end - 6:g}" stroke="#444" stroke-width="2"/>'
+        f'<path d="M{end - 10:g} {y - 5:g}L{end:g} {y:g}L{end - 10:g} {y + 5:g}Z" fill="#444"/>'
+    ]
+
+
+@app.command()
+def indices() -> None:
+    """Draws pooling indices on a 4x4 example."""
+    write_text(PICTURES / "indices.svg", indices_drawing())
+
+
+SIZE = (180, 240)
+SCENES = {"train": 400, "val": 40}
+
+
+@app.command()
+def streets(epochs: int = 8, scene: int = 0, folder: Path = Path("runs/picture")) -> None:
+    """Trains segnet_edge from random weights on drawn streets, and draws streets that it has not seen, labelled."""
+    import cv2
+
+    datasets = {split: keras_segnet.data.street_scenes(split, count, SIZE) for split, count in SCENES.items()}
+    run = keras_segnet.train(
+        datasets, model="segnet_edge", input_size=SIZE, epochs=epochs, augment=False, output=folder, resume=True
+    )
+    test = keras_segnet.data.street_scenes("test", scene + 2, SIZE)
+    segmenter = keras_segnet.inference.open_segmenter(run.model())
+    rows = []
+    for image, _ in (test[scene], test[scene + 1]):
+        large = cv2.resize(image, None, fx=1.5, fy=1.5, interpolation=cv2.INTER_CUBIC)
+        label = cv2.resize(segmenter.label(image), large.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        rows.append(np.hstack([large, keras_segnet.pictures.overlay(large, label, test.classes, 0.6)]))
+    picture = np.hstack(rows)
+    cv2.imwrite(str(PICTURES / "streets.jpg"), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+
+
+if __name__ == "__main__":
+    app()
