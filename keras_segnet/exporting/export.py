@@ -16,9 +16,9 @@ from keras_segnet.data import SegmentationDataset, open_dataset
 from keras_segnet.data.dataset import Classes
 from keras_segnet.errors import InputError
 from keras_segnet.evaluation.evaluate import evaluate
-from keras_segnet.exporting.formats import Format, check_options
 from keras_segnet.exporting.parity import ParityError, ParityReport, as_text
 from keras_segnet.exporting.writing import check_path
+from keras_segnet.formats import Format, check_options
 from keras_segnet.inference.classes import written_classes_of
 from keras_segnet.inference.segmenters import KerasSegmenter, Segmenter, load_keras_model, load_segmenter
 from keras_segnet.metrics import Scores
@@ -114,7 +114,7 @@ def export(
     dataset = None if data is None else open_dataset(str(data), split)
     keras_model = model if isinstance(model, keras.Model) else load_keras_model(Path(model))
     num_classes = keras_model.output_shape[-1]
-    if "classes" in kind.options:
+    if "classes" in kind.arguments:
         written = None if isinstance(model, keras.Model) else written_classes_of(Path(model), num_classes)
         options = {"classes": written or _same_count(dataset, num_classes), **options}
     compared: list[np.ndarray] = []
@@ -132,7 +132,7 @@ def export(
         options = {**options, "representative_data": pictures_of(training, calibration_images, display)}
     report = kind.write(keras_model, path, images=compared, overwrite=overwrite, progress=display, **options)
     scores: dict[str, Scores] = {}
-    if is_int8 and "precision" in kind.options and dataset is not None:
+    if is_int8 and "precision" in kind.arguments and dataset is not None:
         scores = _compare_precisions(keras_model, kind, path, dataset, compared, options, display)
     return Exported(path, report, "" if dataset is None else dataset.name, scores)
 

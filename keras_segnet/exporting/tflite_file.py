@@ -15,10 +15,16 @@ from keras_segnet._compat import litert_schema
 from keras_segnet.exporting.constants import Filters, filters_of, last_place, match
 from keras_segnet.exporting.layerwise import Held
 from keras_segnet.inference.segmenters.base import softmax
-from keras_segnet.inference.segmenters.tflite import TFLiteSegmenter, quantize
+from keras_segnet.inference.segmenters.tflite import TFLiteSegmenter, open_tflite, quantize
 
 CONVOLUTIONS = {"CONV_2D": (1, 2), "DEPTHWISE_CONV_2D": (1, 2), "TRANSPOSE_CONV": (1, 3)}
 """Ops that hold filters, with the places of kernel and bias among their inputs."""
+
+
+def open_tflite_file(path: Path) -> TFLiteFile:
+    """Opens a .tflite file, whoever wrote it: in another process first, which a damaged file may end."""
+    open_tflite(path)
+    return TFLiteFile(path)
 
 
 class TFLiteFile:

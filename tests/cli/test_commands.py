@@ -236,10 +236,3 @@ def test_the_screen_shows_our_own_lines_only(trained: tuple[Path, Path], tmp_pat
     assert done.stdout.startswith("No data is given; comparing on drawn streets and noise.\n")
     assert "held against the Keras model" in done.stdout and "CONV_2D" not in done.stdout
     assert "WARNING" not in done.stdout and "INFO" not in done.stdout
-
-
-def test_the_formats_of_the_command_are_the_librarys() -> None:
-    from keras_segnet.cli.commands.export import Format
-    from keras_segnet.exporting import FORMATS
-
-    assert [each.value for each in Format] == list(FORMATS)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -37,12 +38,28 @@ Crf = Annotated[
 ]
 
 
+def as_option(name: str, kind: Any, help: str) -> inspect.Parameter:
+    """A keyword of the library as an option of a command: None where it is not given, a size as HEIGHTxWIDTH."""
+    is_size = kind == tuple[int, int]
+    option = typer.Option(help=help, show_default=False, metavar="HEIGHTxWIDTH" if is_size else None)
+    shown: Any = str if is_size else kind
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[shown | None, option]
+    )
+
+
 def refuse_missing_folder(file: Path) -> None:
     """Raises an InputError if there is no folder for a file that is to be written."""
     from keras_segnet.errors import InputError
 
     if not file.parent.is_dir():
         raise InputError(f"{file.parent} is not a folder; {file.name} was to be written there.")
+
+
+def chosen(options: dict[str, Any]) -> dict[str, Any]:
+    """The values of options that are given, for the library."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return given | {name: parse_size(value) for name, value in given.items() if name == "input_size"}
 
 
 def parse_size(text: str) -> tuple[int, int]:

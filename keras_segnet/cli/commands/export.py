@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+import inspect
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keras_segnet.cli.commands.arguments import Split, fail, parse_size
+from keras_segnet.cli.commands.arguments import Split, as_option, chosen, fail
 from keras_segnet.cli.screen import Screen, console, say
+from keras_segnet.errors import refuse_unknown
+from keras_segnet.formats import FORMATS
+from keras_segnet.training.configuration import with_settings
 
 if TYPE_CHECKING:
     from keras_segnet.exporting import ParityReport
-
-
-class Format(StrEnum):
-    """Names of `keras_segnet.exporting.FORMATS`, known before TensorFlow is loaded; a test compares."""
-
-    saved_model = "saved_model"
-    tflite = "tflite"
-    onnx = "onnx"
-    web = "web"
 
 
 DATA_HELP = "Images to compare on beside drawn streets and noise: a folder of labelled images, or 'camvid'."
@@ -29,40 +24,29 @@ DATA_HELP = "Images to compare on beside drawn streets and noise: a folder of la
 Verbose = Annotated[bool, typer.Option("--verbose", help="Name the ops in the file and count them.")]
 
 
+def _options() -> Iterator[inspect.Parameter]:
+    """The options of all formats, each once."""
+    for option in dict.fromkeys(option for each in FORMATS.values() for option in each.options):
+        takers = [name for name, each in FORMATS.items() if option in each.options]
+        yield as_option(option.name, option.kind, f"{option.help}  [for {', '.join(takers)}]")
+
+
+@with_settings([*_options()])
 def export(
     model: Annotated[
         Path, typer.Argument(help="A .keras file, or segnet_edge or segnet_basic, which the package has.")
     ],
-    format: Annotated[Format, typer.Option(help="What to write.")],
+    format: Annotated[str, typer.Option(help="What to write.", metavar="|".join(FORMATS))],
     output: Annotated[Path, typer.Option(help="File or folder to write; must not exist unless --overwrite is given.")],
     data: Annotated[str | None, typer.Option(help=DATA_HELP)] = None,
     split: Annotated[Split, typer.Option(help="Which part of the data.")] = Split.val,
     images: Annotated[int, typer.Option(min=1, help="Compare on this many images, spread over the data.")] = 20,
-    input_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HEIGHTxWIDTH",
-            help="Size of the input of a .tflite, .onnx or web export, where the model's is open.",
-        ),
-    ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="Of a .tflite file: float32 (default), float16 or int8.")
-    ] = None,
-    head: Annotated[
-        str | None,
-        typer.Option(help="Of a .tflite or .onnx file: probabilities (default), logits or class_map."),
-    ] = None,
-    interface: Annotated[
-        str | None, typer.Option(help="Dtype that an int8 file takes and gives: float32 (default), int8 or uint8.")
-    ] = None,
-    dynamic_batch: Annotated[
-        bool, typer.Option("--dynamic-batch", help="Have an .onnx file take any number of images at once.")
-    ] = False,
     calibration_images: Annotated[
         int, typer.Option(min=1, help="Training images on which the ranges of an int8 file are measured.")
     ] = 100,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at --output.")] = False,
     verbose: Verbose = False,
+    **options: Any,
 ) -> None:
     """Export a model, and prove that the file is the model's.
 
@@ -78,20 +62,15 @@ def export(
 
     For browsers: `keras-segnet export MODEL --format web --output page --data my_images`; see `keras-segnet serve`
     """
+    refuse_unknown("format", format, FORMATS)  # Before anything is imported.
+
     from keras_segnet.exporting import ParityError
     from keras_segnet.exporting import export as export_model
 
-    options: dict[str, Any] = {
-        "input_size": None if input_size is None else parse_size(input_size),
-        "precision": precision,
-        "head": head,
-        "interface": interface,
-        "dynamic_batch": dynamic_batch or None,
-    }
     try:
         exported = export_model(
             str(model),
-            format=format.value,
+            format=format,
             output=output,
             data=data,
             split=split.value,
@@ -99,7 +78,7 @@ def export(
             calibration_images=calibration_images,
             overwrite=overwrite,
             display=Screen(),
-            **{name: value for name, value in options.items() if value is not None},
+            **chosen(options),
         )
     except ParityError as error:
         fail(str(error), 1)

@@ -8,21 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_segnet.cli.commands.arguments import fail_at_once, parse_size
+from keras_segnet.cli.commands.arguments import as_option, chosen, fail_at_once
 from keras_segnet.cli.screen import Screen, console, say, scores_table
 from keras_segnet.training.configuration import SETTINGS, RunConfig, as_text, parameters, with_settings
 
-SIZES = {setting.name for setting in parameters() if setting.annotation == tuple[int, int]}
-
 
 def _option(setting: inspect.Parameter) -> inspect.Parameter:
-    """A setting as an option of the command line; None where it is not given."""
     metadata = SETTINGS[setting.name].metadata
-    described = f"{metadata['help']}  [default: {as_text(metadata['shown'])}]"
-    is_size = setting.name in SIZES
-    option = typer.Option(help=described, show_default=False, metavar="HEIGHTxWIDTH" if is_size else None)
-    kind = str if is_size else setting.annotation
-    return setting.replace(default=None, annotation=Annotated[kind | None, option])
+    return as_option(setting.name, setting.annotation, f"{metadata['help']}  [default: {as_text(metadata['shown'])}]")
 
 
 @with_settings([_option(setting) for setting in parameters()])
@@ -57,8 +50,7 @@ def train(
 
     On several devices or machines: see docs/many_devices.md.
     """
-    given = {name: value for name, value in settings.items() if value is not None}
-    given |= {name: parse_size(given[name]) for name in SIZES & given.keys()}
+    given = chosen(settings)
     RunConfig.of(**given)  # What cannot be right is refused before anything is imported.
 
     from keras_segnet.training.devices import ProcessLostError

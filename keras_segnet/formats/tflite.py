@@ -1,0 +1,16 @@
+"""LiteRT, for phones and boards."""
+
+from keras_segnet.formats.registry import HEAD, INPUT_SIZE, Option, export_format
+
+export_format(
+    "tflite",
+    suffix=".tflite",
+    writer="keras_segnet.exporting.tflite:to_tflite",
+    opener="keras_segnet.exporting.tflite_file:open_tflite_file",
+    options=(
+        INPUT_SIZE,
+        HEAD,
+        Option("precision", str, "Compute in float32 (default), float16 or int8."),
+        Option("interface", str, "Accept and give float32 (default), int8 or uint8, with int8."),
+    ),
+)
