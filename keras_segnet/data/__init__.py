@@ -1,4 +1,10 @@
-"""Labelled images: data sets, class statistics, and batches for `model.fit`."""
+"""Labelled images: data sets, class statistics, and batches for `model.fit`.
+
+Every module of this folder is imported here, so each kind of data set registers itself.
+"""
+
+import importlib
+import pkgutil
 
 from keras_segnet.data.camvid import camvid
 from keras_segnet.data.cityscapes import cityscapes
@@ -17,6 +23,9 @@ from keras_segnet.data.statistics import (
 )
 from keras_segnet.data.sun_rgbd import sun_rgbd
 from keras_segnet.data.voc2012 import voc2012
+
+for _module in pkgutil.walk_packages(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)
 
 __all__ = [
     "BALANCING",

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from keras_segnet.data.dataset import Classes, FileDataset
 from keras_segnet.data.files import OnFault, find_images, read_names, refuse
+from keras_segnet.data.kinds import data_kind, listed
 from keras_segnet.data.labels import LabelCoding
 from keras_segnet.data.splits import SPLITS, refuse_other_split
 from keras_segnet.errors import InputError, shown
@@ -92,6 +93,12 @@ CONTENT_SHA256 = "3926a70c952b91cbf4702c936f2861f469b3c98c17d8c44b1c10c057fa15fe
 """Of all files, see `content_sha256`. An archive's own checksum may change, what is in it not."""
 
 
+@data_kind(
+    holds="train.txt, val.txt and test.txt with lines of an image and a label, or LabeledApproved_full/",
+    recognises=lambda path: has_lists(path) or is_original(path),
+    splits=lambda path: listed(path) or list(SPLITS),
+    turn=5,
+)
 def camvid(
     path: str | os.PathLike[str] | None = None, split: str = "train", *, on_fault: OnFault = refuse
 ) -> FileDataset:

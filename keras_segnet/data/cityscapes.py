@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keras_segnet.data.dataset import Classes, FileDataset
 from keras_segnet.data.files import OnFault, find_images, refuse
+from keras_segnet.data.kinds import data_kind, has
 from keras_segnet.data.labels import LabelCoding
 from keras_segnet.data.splits import refuse_other_split
 from keras_segnet.errors import InputError
@@ -47,6 +48,11 @@ IDS = LabelCoding(
 """Of `*_labelIds.png`: 34 ids, of which those that are not trained are ignored."""
 
 
+@data_kind(
+    holds="leftImg8bit/ and gtFine/",
+    recognises=has("leftImg8bit", "gtFine"),
+    splits=lambda path: list(SPLITS),
+)
 def cityscapes(path: str | os.PathLike[str], split: str = "train", *, on_fault: OnFault = refuse) -> FileDataset:
     """One split of Cityscapes with its fine labels.
 

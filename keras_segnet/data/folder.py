@@ -1,4 +1,12 @@
-"""One's own data: a folder with `images/` and `labels/`."""
+"""One's own data: a folder with `images/` and `labels/`, alike inside.
+
+A label has the name of its image:
+
+    images/a.jpg       labels/a.png
+    images/b.png       labels/b.png
+    images/dusk/c.png  labels/dusk/c.png
+    images/dusk/d.png  labels/dusk/d.png
+"""
 
 from __future__ import annotations
 
@@ -16,6 +24,7 @@ from keras_segnet.data.class_list import ClassList, read_class_list
 from keras_segnet.data.dataset import Classes, FileDataset, SegmentationDataset
 from keras_segnet.data.files import OnFault, find_images, read_names, refuse, without_extension
 from keras_segnet.data.images import read_label, refuse_damaged, write_png
+from keras_segnet.data.kinds import data_kind, listed
 from keras_segnet.data.splits import FRACTIONS, SPLITS, deal_out, refuse_other_split
 from keras_segnet.errors import InputError
 from keras_segnet.files import PARTIAL, read_lines, unique_file_names, write_text
@@ -26,6 +35,12 @@ SPLITS_AND_ALL = (*SPLITS, "all")
 USUAL_IGNORED = 255
 
 
+@data_kind(
+    holds="images/ and labels/",
+    recognises=lambda path: all((path / part).is_dir() for part in ("images", "labels")),
+    splits=listed,
+    turn=2,
+)
 def folder(
     path: str | os.PathLike[str],
     split: str = "train",

@@ -3,115 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
 from zipfile import ZipFile
 
-from keras_segnet.data.annotations import Annotations, open_annotations, splits_of
-from keras_segnet.data.camvid import camvid, has_lists, is_original
-from keras_segnet.data.cityscapes import cityscapes
+from keras_segnet.data.camvid import camvid
 from keras_segnet.data.class_list import write_class_list
 from keras_segnet.data.dataset import SegmentationDataset
 from keras_segnet.data.drawn import street_scenes
 from keras_segnet.data.files import OnFault, refuse
 from keras_segnet.data.folder import folder, write_folder
+from keras_segnet.data.kinds import KINDS, recognised
 from keras_segnet.data.splits import SPLITS
-from keras_segnet.data.sun_rgbd import IMAGES as SUN_RGBD_IMAGES
-from keras_segnet.data.sun_rgbd import sun_rgbd
-from keras_segnet.data.tools import coco, cvat, label_map, label_studio, labelme, supervisely, yolo
-from keras_segnet.data.voc2012 import find_root as find_voc2012
-from keras_segnet.data.voc2012 import voc2012
 from keras_segnet.errors import InputError
 from keras_segnet.files import reading
 from keras_segnet.progress import Progress, silent
 
 WORDS = ("camvid", "streets")
 """What is no path."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A way in which a data set can lie in a folder.
-
-    Attributes:
-        open: of a path and a split, makes the data set; takes `on_fault` too.
-        recognises: whether a folder, or a file, looks like it.
-        holds: what such a folder holds, for messages.
-        splits: of a path, those of `SPLITS` that it says it has; none where images are dealt out at random, and where
-            there is a split "all" of them.
-    """
-
-    open: Callable[..., SegmentationDataset]
-    recognises: Callable[[Path], bool]
-    holds: str
-    splits: Callable[[Path], list[str]] = lambda path: list(SPLITS)
-
-
-def _has(*parts: str) -> Callable[[Path], bool]:
-    return lambda path: any((path / part).is_dir() for part in parts)
-
-
-def _listed(path: Path) -> list[str]:
-    """The splits that lists in the folder name."""
-    return [split for split in SPLITS if (path / f"{split}.txt").is_file()]
-
-
-def _export(tool: ModuleType) -> Kind:
-    """A label tool's export, of which `tool` is the module in `keras_segnet.data.tools`."""
-
-    def read(path: Path) -> Annotations:
-        if not tool.find(path):
-            raise InputError(f"{path} does not hold {tool.HOLDS}.")
-        found: Annotations = tool.read(path)
-        return found
-
-    def open_export(path: Path, split: str, *, on_fault: OnFault = refuse) -> SegmentationDataset:
-        return open_annotations(path if path.is_dir() else path.parent, read(path), split, on_fault)
-
-    return Kind(open_export, lambda path: bool(tool.find(path)), tool.HOLDS, lambda path: splits_of(read(path)))
-
-
-KINDS = {
-    "label_map": Kind(
-        label_map.label_map, lambda path: bool(label_map.find(path)), label_map.HOLDS, label_map.splits_of
-    ),
-    "voc2012": Kind(
-        voc2012,
-        lambda path: find_voc2012(path) is not None,
-        "JPEGImages/ and SegmentationClass/",
-        lambda path: ["train", "val"],
-    ),
-    "cityscapes": Kind(
-        cityscapes, _has("leftImg8bit", "gtFine"), "leftImg8bit/ and gtFine/", lambda path: ["train", "val"]
-    ),
-    "sun_rgbd": Kind(
-        sun_rgbd,
-        _has(*SUN_RGBD_IMAGES.values(), "SUNRGBDtoolbox"),
-        "SUNRGBD-train_images/ and sunrgbd_train_test_labels/",
-    ),
-    "yolo": _export(yolo),
-    "folder": Kind(
-        folder,
-        lambda path: all((path / part).is_dir() for part in ("images", "labels")),
-        "images/ and labels/",
-        _listed,
-    ),
-    "coco": _export(coco),
-    "label_studio": _export(label_studio),
-    "cvat": _export(cvat),
-    "supervisely": _export(supervisely),
-    "labelme": _export(labelme),
-    "camvid": Kind(
-        camvid,
-        lambda path: has_lists(path) or is_original(path),
-        "train.txt, val.txt and test.txt with lines of an image and a label, or LabeledApproved_full/",
-        lambda path: _listed(path) or list(SPLITS),
-    ),
-}
-"""In the order in which a folder is tried."""
 
 
 def open_dataset(data: str, split: str, on_fault: OnFault = refuse) -> SegmentationDataset:
@@ -131,7 +40,8 @@ def open_dataset(data: str, split: str, on_fault: OnFault = refuse) -> Segmentat
     if data == "camvid":
         return camvid(None, split)
     kind, path = kind_and_path(data)
-    return KINDS[kind].open(path, split, on_fault=on_fault)
+    dataset: SegmentationDataset = KINDS[kind].open(path, split, on_fault=on_fault)
+    return dataset
 
 
 def available_splits(data: str) -> list[str]:
@@ -195,7 +105,7 @@ def kind_and_path(data: str) -> tuple[str, Path]:
         )
     if path.suffix.lower() == ".zip":
         raise InputError(f"{path} is an archive; unpack it and give the folder, or `data convert` it.")
-    found = kind or next((name for name, kind in KINDS.items() if kind.recognises(path)), "")
+    found = kind or recognised(path)
     if not found:
         known = "; ".join(f"{kind.holds} ({name})" for name, kind in KINDS.items())
         raise InputError(f"{path} holds neither of what the known data sets do: {known}.")

@@ -21,6 +21,7 @@ import numpy as np
 from keras_segnet.colours import distinct_colours
 from keras_segnet.data.dataset import Classes, FileDataset
 from keras_segnet.data.files import OnFault, find_images, refuse
+from keras_segnet.data.kinds import data_kind, has
 from keras_segnet.data.labels import LabelCoding
 from keras_segnet.data.splits import refuse_other_split
 from keras_segnet.errors import InputError
@@ -52,6 +53,9 @@ LABELS = {
 }
 
 
+@data_kind(
+    holds="SUNRGBD-train_images/ and sunrgbd_train_test_labels/", recognises=has(*IMAGES.values(), "SUNRGBDtoolbox")
+)
 def sun_rgbd(
     path: str | os.PathLike[str],
     split: str = "train",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keras_segnet.data.dataset import Classes, FileDataset
 from keras_segnet.data.files import OnFault, read_names, refuse
+from keras_segnet.data.kinds import data_kind
 from keras_segnet.data.splits import refuse_other_split
 from keras_segnet.errors import InputError
 
@@ -33,6 +34,11 @@ CLASSES = Classes(NAMES, voc_colours(len(NAMES)), ignored=255)
 """The 21 classes in VOC's order and colours; 255, the rim of objects, is ignored."""
 
 
+@data_kind(
+    holds="JPEGImages/ and SegmentationClass/",
+    recognises=lambda path: find_root(path) is not None,
+    splits=lambda path: ["train", "val"],
+)
 def voc2012(path: str | os.PathLike[str], split: str = "train", *, on_fault: OnFault = refuse) -> FileDataset:
     """One split of Pascal VOC 2012, from its own files.
 

@@ -1,11 +1,14 @@
 """Every kind of data set: opened by its folder alone, split without overlap, checked, and faulty files named.
 
-A new kind in `keras_segnet.data.open.KINDS` needs a line in `FOLDERS`, and gets all of these tests.
+A kind gets all of these tests by being registered. Its folder is drawn by `FOLDERS`, where that takes more than pairs
+of files, or else as the docstring of its module shows it.
 """
 
 from __future__ import annotations
 
 import io
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +20,8 @@ from test_layouts import CITY_IDS, drawn, original, picture, save, sun, voc
 
 from keras_segnet import data
 from keras_segnet.cli.main import run
-from keras_segnet.data.open import KINDS, kind_and_path
+from keras_segnet.data.kinds import KINDS
+from keras_segnet.data.open import kind_and_path
 from keras_segnet.errors import InputError
 
 
@@ -32,12 +36,6 @@ def cityscapes(root: Path) -> None:
             save(root / "gtFine" / inside / f"{name}_gtFine_labelIds.png", drawn(list(CITY_IDS), seed))
 
 
-def own(root: Path) -> None:
-    for index in range(5):
-        save(root / "images" / f"{index}.png", picture(index))
-        save(root / "labels" / f"{index}.png", drawn([0, 1, 2], index))
-
-
 def camvid(root: Path) -> None:
     original(root, ["0001TP_006690", "0006R0_f00930", "0016E5_07961", "Seq05VD_f05100"])
 
@@ -46,7 +44,6 @@ FOLDERS: dict[str, Callable[[Path], object]] = {
     "voc2012": lambda root: voc(root, {"train": ["a", "b"], "val": ["c"]}),
     "cityscapes": cityscapes,
     "sun_rgbd": lambda root: sun(root, 4, 2),
-    "folder": own,
     "camvid": camvid,
     **{kind: make for make, kind in TOOLS.values()},
 }
@@ -57,11 +54,23 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def draw_pairs(root: Path, docstring: str) -> None:
+    """The images and labels whose paths indented lines of a docstring show, a pair each; labels hold 0 and 1."""
+    pairs = re.findall(r"^    (\S+/\S+\.\w+) +(\S+/\S+\.\w+)$", docstring, re.MULTILINE)
+    assert pairs, "the docstring shows no pair of an image and a label"
+    for seed, (image, label) in enumerate(pairs):
+        save(root / image, picture(seed))
+        save(root / label, drawn([0, 1], seed))
+
+
 @pytest.fixture
 def root(kind: str, tmp_path: Path) -> Path:
     folder = tmp_path / "set"
     folder.mkdir()
-    FOLDERS[kind](folder)
+    if kind in FOLDERS:
+        FOLDERS[kind](folder)
+    else:
+        draw_pairs(folder, sys.modules[KINDS[kind].open.__module__].__doc__ or "")
     return folder
 
 

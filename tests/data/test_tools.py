@@ -35,7 +35,8 @@ from PIL import Image
 from keras_segnet import data
 from keras_segnet.cli.main import run
 from keras_segnet.data import polygons
-from keras_segnet.data.open import KINDS, kind_and_path
+from keras_segnet.data.kinds import KINDS
+from keras_segnet.data.open import kind_and_path
 from keras_segnet.data.tools import coco, label_studio
 from keras_segnet.errors import InputError
 

@@ -13,9 +13,8 @@ import numpy as np
 
 from keras_segnet.data import polygons
 from keras_segnet.data.annotations import SPLIT_NAMES, Annotated, Annotations, Shape
+from keras_segnet.data.tools import label_tool
 from keras_segnet.files import read_json, reading
-
-HOLDS = ".json of COCO, with images, annotations and categories"
 
 
 def find(path: Path) -> list[Path]:
@@ -36,6 +35,7 @@ def _is_one(file: Path) -> bool:
     return all(f'"{key}"'.encode() in text for key in ("images", "annotations", "categories"))
 
 
+@label_tool("coco", find, holds=".json of COCO, with images, annotations and categories")
 def read(path: Path) -> Annotations:
     """Reads an export; raises an `InputError` if it is none."""
     files = find(path)

@@ -13,9 +13,8 @@ import numpy as np
 
 from keras_segnet.data import polygons
 from keras_segnet.data.annotations import SPLIT_NAMES, Annotated, Annotations, Shape
+from keras_segnet.data.tools import label_tool
 from keras_segnet.files import reading
-
-HOLDS = "annotations.xml of CVAT"
 
 
 def find(path: Path) -> list[Path]:
@@ -29,6 +28,7 @@ def _is_one(file: Path) -> bool:
     return b"<annotations" in content[:1000] and b"<image " in content
 
 
+@label_tool("cvat", find, holds="annotations.xml of CVAT")
 def read(path: Path) -> Annotations:
     """Reads an export; raises an `InputError` if it is none."""
     items: list[Annotated] = []

@@ -16,6 +16,7 @@ from keras_segnet.data.annotations import BACKGROUND, IGNORE, IGNORED
 from keras_segnet.data.class_list import ClassList
 from keras_segnet.data.dataset import Classes, FileDataset
 from keras_segnet.data.files import OnFault, find_images, read_names, refuse
+from keras_segnet.data.kinds import data_kind
 from keras_segnet.data.labels import LabelCoding
 from keras_segnet.data.splits import FRACTIONS, SPLITS, deal_out, refuse_other_split
 from keras_segnet.data.voc2012 import voc_colours
@@ -43,6 +44,7 @@ def _list_of(path: Path, split: str) -> Path:
     return path / "ImageSets" / "Segmentation" / f"{split}.txt"
 
 
+@data_kind(holds=HOLDS, recognises=lambda path: bool(find(path)), splits=splits_of, turn=0)
 def label_map(path: Path, split: str = "train", *, seed: int = 0, on_fault: OnFault = refuse) -> FileDataset:
     """One split of masks with a list of their own classes.
 

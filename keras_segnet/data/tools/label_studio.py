@@ -16,9 +16,8 @@ import numpy as np
 
 from keras_segnet.data import polygons
 from keras_segnet.data.annotations import Annotated, Annotations, Shape
+from keras_segnet.data.tools import label_tool
 from keras_segnet.files import read_json, reading
-
-HOLDS = ".json of Label Studio, a list of tasks with annotations"
 
 KINDS = ("polygonlabels", "rectanglelabels", "ellipselabels", "brushlabels")
 
@@ -34,6 +33,7 @@ def _is_one(file: Path) -> bool:
     return content.lstrip()[:1] == b"[" and b'"annotations"' in content and b'"data"' in content
 
 
+@label_tool("label_studio", find, holds=".json of Label Studio, a list of tasks with annotations")
 def read(path: Path) -> Annotations:
     """Reads an export; raises an `InputError` if it is none."""
     items = []

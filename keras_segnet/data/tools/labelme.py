@@ -16,9 +16,8 @@ import numpy as np
 
 from keras_segnet.data import polygons
 from keras_segnet.data.annotations import Annotated, Annotations, Shape
+from keras_segnet.data.tools import label_tool
 from keras_segnet.files import read_json, reading
-
-HOLDS = "a LabelMe .json beside each image"
 
 
 def find(path: Path) -> list[Path]:
@@ -33,6 +32,7 @@ def _is_one(file: Path) -> bool:
     return content.lstrip()[:1] == b"{" and b'"shapes"' in content and b'"imagePath"' in content
 
 
+@label_tool("labelme", find, holds="a LabelMe .json beside each image", turn=4)
 def read(path: Path) -> Annotations:
     """Reads an export; raises an `InputError` if it is none."""
     return Annotations(tuple(_image(file) for file in find(path)))

@@ -16,9 +16,8 @@ import numpy as np
 
 from keras_segnet.data import polygons
 from keras_segnet.data.annotations import SPLIT_NAMES, Annotated, Annotations, Shape
+from keras_segnet.data.tools import label_tool
 from keras_segnet.files import read_json, reading
-
-HOLDS = "meta.json, and ann/ and img/ of Supervisely"
 
 MOST_BYTES = 1 << 28
 """Of a bitmap that is unpacked."""
@@ -31,6 +30,7 @@ def find(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*.json") if file.parent.name == "ann")
 
 
+@label_tool("supervisely", find, holds="meta.json, and ann/ and img/ of Supervisely")
 def read(path: Path) -> Annotations:
     """Reads an export; raises an `InputError` if it is none."""
     meta = path / "meta.json"

@@ -15,10 +15,9 @@ from PIL import Image
 
 from keras_segnet.data.annotations import SPLIT_NAMES, Annotated, Annotations, Shape
 from keras_segnet.data.files import find_images
+from keras_segnet.data.tools import label_tool
 from keras_segnet.errors import InputError, shown
 from keras_segnet.files import first_line, read_text, reading
-
-HOLDS = "data.yaml with names, images/ and labels/*.txt of YOLO"
 
 
 def find(path: Path) -> list[Path]:
@@ -30,6 +29,7 @@ def find(path: Path) -> list[Path]:
     return named if named and any("labels" in file.relative_to(path).parts for file in path.rglob("*.txt")) else []
 
 
+@label_tool("yolo", find, holds="data.yaml with names, images/ and labels/*.txt of YOLO", turn=1)
 def read(path: Path) -> Annotations:
     """Reads an export; raises an `InputError` if it is none."""
     (file,) = find(path)
