@@ -4,6 +4,7 @@
 #   make test           all tests of the library, under TensorFlow
 #   make test-backends  the tests of the other backends, in environments without TensorFlow
 #   make test-clients   open exported files with MediaPipe, in an environment of its own
+#   make site           the pages as a site, in build/site: strictly, and without a network
 #   make test-package   build wheel and sdist, install each in an empty environment, and use it there
 # Each makes the environments that it needs.
 
@@ -22,7 +23,7 @@ VENV = .venv
 READY = $(VENV)/.ready
 
 .PHONY: demo fast lint types unit test test-backends test-jax test-torch test-clients test-package \
-	test-package-3.11 test-package-3.13 dist benchmark-environments software-gpu \
+	test-package-3.11 test-package-3.13 dist site benchmark-environments software-gpu \
 	web-runtime browser types-web test-web arm-emulator test-arm environment environments clean
 
 demo: $(READY)
@@ -158,6 +159,9 @@ lint: $(READY)
 types: $(READY)
 	$(VENV)/bin/mypy
 
+site: .venv-docs/.ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+
 # The wheel is built from the sdist, so each of them proves the other.
 dist: .venv-package/.ready
 	rm -rf dist
@@ -189,7 +193,7 @@ test-package-3.13: dist
 	rm -rf $(INSTALLED)-3.13
 
 # All of them at once, while there is nothing else to do.
-environments: $(READY) .venv-jax/.ready .venv-torch/.ready .venv-mediapipe/.ready .venv-package/.ready software-gpu arm-emulator web-runtime browser
+environments: $(READY) .venv-jax/.ready .venv-torch/.ready .venv-mediapipe/.ready .venv-package/.ready .venv-docs/.ready software-gpu arm-emulator web-runtime browser
 environment: $(READY)
 
 .venv-%/.ready: requirements-%.txt
@@ -206,4 +210,4 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-jax .venv-torch .venv-addons .venv-mediapipe .venv-package build dist *.egg-info
+	rm -rf $(VENV) .venv-jax .venv-torch .venv-addons .venv-mediapipe .venv-package .venv-docs build dist *.egg-info
