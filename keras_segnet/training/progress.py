@@ -31,7 +31,8 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self.display.say(
-            "The first steps compile the network, which takes up to two minutes. Ctrl-C stops after a step, twice at once."
+            "The first steps compile the network, which takes up to two minutes. Ctrl-C stops after a step, twice at "
+            "once."
         )
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
