@@ -20,8 +20,8 @@ from side_by_side import beside_first, console, show
 
 from keras_segnet import build_segnet
 from keras_segnet.benchmarking import arena_size
+from keras_segnet.catalogue import HEADS
 from keras_segnet.exporting import to_tflite
-from keras_segnet.exporting.heads import HEADS
 from keras_segnet.exporting.parity import street_images
 
 SIZE = (360, 480)

@@ -131,7 +131,7 @@ def train(name: str, data: str, folder: Path, epochs: int, input_size: str) -> f
     from keras_segnet.training.run import Run
 
     if not (folder / "report.md").exists():
-        settings = f"--model {name} --epochs {epochs} --input-size {input_size} --balancing-exponent 0.5"
+        settings = f"--model {name} --epochs {epochs} --input-size {input_size} --balancing-exponent 0.5 --weights none"
         try:
             keras_segnet(["train", "--data", data, "--output", str(folder), "--resume", *settings.split()])
         except SystemExit as end:

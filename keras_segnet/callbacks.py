@@ -10,10 +10,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_segnet.catalogue import BALANCING
 from keras_segnet.data.dataset import SegmentationDataset
 from keras_segnet.data.pipeline import evaluation_batches, steps_per_epoch
-from keras_segnet.data.statistics import BALANCING, count_classes, median_frequency_weights
-from keras_segnet.errors import InputError
+from keras_segnet.data.statistics import count_classes, median_frequency_weights
+from keras_segnet.errors import InputError, refuse_unknown
 from keras_segnet.losses import WeightedCrossentropy
 from keras_segnet.progress import Progress, silent
 
@@ -49,8 +50,7 @@ class MedianFrequencyBalancing(keras.callbacks.Callback):
         largest: float | None = None,
     ) -> None:
         super().__init__()
-        if definition not in BALANCING:
-            raise InputError(f"definition must be one of {', '.join(BALANCING)}; not {definition!r}.")
+        refuse_unknown("definition", definition, BALANCING)
         self.dataset = dataset
         self.definition = definition
         self.exponent = exponent

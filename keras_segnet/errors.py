@@ -25,6 +25,11 @@ def refuse_unknown(argument: str, value: str, allowed: Iterable[str]) -> None:
     names = list(allowed)
     if value in names:
         return
-    nearest = difflib.get_close_matches(value[:60], names, n=1)
-    hint = f"; did you mean {nearest[0]}?" if nearest else "."
-    raise InputError(f"`{argument}` must be {', '.join(names[:-1])} or {names[-1]}, not {shown(value)}{hint}")
+    listed = f"{', '.join(names[:-1])} or {names[-1]}"
+    raise InputError(f"`{argument}` must be {listed}, not {shown(value)}{nearest(value, names)}")
+
+
+def nearest(value: str, names: Iterable[str]) -> str:
+    """How a message ends that refuses a value: with the name that is most like it, if one is."""
+    found = difflib.get_close_matches(value[:60], names, n=1)
+    return f"; did you mean {found[0]}?" if found else "."

@@ -6,6 +6,7 @@ whole numbers: float32 stops counting at 16.8 million pixels, which a hundred im
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_segnet import _compat
 from keras_segnet.evaluation.boundary import DEFINITIONS, TOLERANCE, boundary_f1, image_score, mean_score
 
 
@@ -189,12 +191,12 @@ class MeanIoU(ConfusionMatrixMetric):
 
 
 @keras.saving.register_keras_serializable("keras_segnet")
+@_compat.registered_as_nested
 class SegmentationScores(ConfusionMatrixMetric):
     """`global_accuracy`, `class_average_accuracy` and `mean_iou` together, from one confusion matrix.
 
-    Keras logs each under its own name. Its callbacks know nothing of the parts of a metric: say
-    `EarlyStopping("val_mean_iou", mode="max")`. With `MeanIoU` among the metrics no mode is needed. Arguments: see
-    `ConfusionMatrixMetric`.
+    In `model.compile(metrics=[...])` each is a metric with a name and a direction of its own, so
+    `EarlyStopping("val_mean_iou")` needs no mode. Arguments: see `ConfusionMatrixMetric`.
     """
 
     default_name = "segmentation_scores"
@@ -206,6 +208,55 @@ class SegmentationScores(ConfusionMatrixMetric):
             "class_average_accuracy": _class_average_accuracy(matrix),
             "mean_iou": _mean_iou(matrix),
         }
+
+    def tree_flatten(self) -> tuple[list[keras.metrics.Metric], None]:
+        """What Keras takes for the metrics in it."""
+        first, *others = SCORES
+        return [_Counted(first, self), *(_Score(name, self) for name in others)], None
+
+    @classmethod
+    def tree_unflatten(cls, _: None, scores: Sequence[_Score]) -> SegmentationScores:
+        return scores[0].of
+
+
+SCORES = ("global_accuracy", "class_average_accuracy", "mean_iou")
+"""Names of what `SegmentationScores` gives."""
+
+
+class _Score(keras.metrics.Metric):
+    """One of the scores of a `SegmentationScores`, which keeps the counts."""
+
+    def __init__(self, name: str, of: SegmentationScores) -> None:
+        super().__init__(name=name)
+        self._direction = "up"
+        self.of = of
+
+    @property
+    def variables(self) -> list[Any]:
+        return []
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """The first one counts for all."""
+
+    def reset_state(self) -> None:
+        """As does `update_state`."""
+
+    def result(self) -> Any:
+        return self.of.result()[self.name]
+
+
+class _Counted(_Score):
+    """The first of them: Keras sees the counts in it."""
+
+    @property
+    def variables(self) -> list[Any]:
+        return self.of.variables
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self.of.update_state(y_true, y_pred, sample_weight)
+
+    def reset_state(self) -> None:
+        self.of.reset_state()
 
 
 def _global_accuracy(matrix: Any) -> Any:

@@ -68,6 +68,19 @@ def test_an_optimizer_tells_its_variables() -> None:
     assert [id(each) for each in _compat.variables_of(optimizer)] == [id(each) for each in variables]
 
 
+def test_keras_finds_what_is_in_a_nested_class() -> None:
+    @_compat.registered_as_nested
+    class Pair:
+        def tree_flatten(self) -> tuple[list[str], None]:
+            return ["first", "second"], None
+
+        @classmethod
+        def tree_unflatten(cls, _: None, children: object) -> Pair:
+            return cls()
+
+    assert keras.tree.flatten([Pair(), "third"]) == ["first", "second", "third"]
+
+
 def test_determinism_ends_with_what_needs_it() -> None:
     from tensorflow.python.framework import config
 

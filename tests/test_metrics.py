@@ -275,8 +275,9 @@ ONE_CLASS = np.array([[1, 0], [1, 0]])
 
 @pytest.mark.parametrize("metric", ["global_accuracy", "class_average_accuracy", "mean_iou", "boundary_f1"])
 @pytest.mark.parametrize("together", [True, False])
-def test_callbacks_know_that_more_is_better(metric, together):
-    """Of no mode, Keras's callbacks ask the metric that they monitor; the weights of the best epoch come back."""
+def test_callbacks_know_that_more_is_better(metric, together, tmp_path):
+    """Of no mode, Keras's callbacks ask the metric that they monitor: the best epoch's weights are kept and come back,
+    and the rate falls after the worse one."""
     single = {**SINGLE, "boundary_f1": BoundaryF1}
     metrics = [SegmentationScores(2), BoundaryF1(2)] if together else [single[metric](2)]
     model = keras.Sequential([keras.Input((4, 6, 2)), keras.layers.EinsumDense("bhwc,cd->bhwd", (None, None, 2))])
@@ -285,20 +286,28 @@ def test_callbacks_know_that_more_is_better(metric, together):
     images = np.eye(2)[labels]
     matrices = iter([ONE_CLASS, np.eye(2), ONE_CLASS])
     set_weights = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: model.set_weights([next(matrices)]))
-    model.optimizer.learning_rate = 0.0
-    # Of the parts of a metric they know nothing.
-    mode = "max" if together and metric != "boundary_f1" else "auto"
-    stopping = keras.callbacks.EarlyStopping(f"val_{metric}", patience=1, mode=mode, restore_best_weights=True)
+    model.optimizer.learning_rate = 1e-9
+    monitoring = [
+        keras.callbacks.ReduceLROnPlateau(f"val_{metric}", patience=1, min_delta=0),
+        keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", f"val_{metric}", save_best_only=True),
+        keras.callbacks.EarlyStopping(f"val_{metric}", patience=1, restore_best_weights=True),
+    ]
     history = model.fit(
-        images, labels, epochs=3, validation_data=(images, labels), callbacks=[set_weights, stopping], verbose=0
+        images, labels, epochs=3, validation_data=(images, labels), callbacks=[set_weights, *monitoring], verbose=0
     )
     first, second, third = history.history[f"val_{metric}"]
     assert first == third < second == 1
-    np.testing.assert_array_equal(model.get_weights()[0], np.eye(2))
+    best = keras.models.load_model(tmp_path / "best.keras")
+    for weights in (model.get_weights()[0], best.get_weights()[0]):
+        np.testing.assert_allclose(weights, np.eye(2), atol=1e-6)
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-10)
+    assert best.evaluate(images, labels, return_dict=True, verbose=0)[metric] == 1
 
 
 def test_evaluate_lists_every_score():
     model = keras.Sequential([keras.Input((4, 6, 2)), keras.layers.Softmax()])
     model.compile(loss=keras.losses.SparseCategoricalCrossentropy(), metrics=[SegmentationScores(2)])
     labels = np.arange(24).reshape(1, 4, 6) // 3 % 2
-    assert len(model.evaluate(np.eye(2)[labels], labels, verbose=0)) == len(["loss", *SegmentationScores(2).result()])
+    listed = model.evaluate(np.eye(2)[labels], labels, verbose=0)
+    named = model.evaluate(np.eye(2)[labels], labels, verbose=0, return_dict=True)
+    assert listed == [named[name] for name in ("loss", *SegmentationScores(2).result())]

@@ -8,14 +8,15 @@ from typing import Annotated
 
 import typer
 
+from keras_segnet.catalogue import WEIGHTS
 from keras_segnet.inference.segmenters import load_keras_model
-from keras_segnet.models.trained import FOLDER, write_weights
+from keras_segnet.models.trained import write_weights
 
 
 def main(model: Annotated[Path, typer.Argument(help="The .keras file; its network's name names the weights.")]) -> None:
     """Writes keras_segnet/weights/NETWORK_camvid.npz."""
     network = load_keras_model(model)
-    path = FOLDER / f"{network.name}_camvid.npz"
+    path = WEIGHTS / f"{network.name}_camvid.npz"
     write_weights(network, path)
     print(f"Wrote {path}, {path.stat().st_size / 1e6:.2f} MB.")
 

@@ -136,7 +136,7 @@ def run_row(row: Row, data: str, folder: Path, vgg16: str) -> None:
     for number, (options, model) in enumerate(zip(row.phases, models, strict=True)):
         if not (model.parent / "report.md").is_file():
             start = str(models[number - 1]) if number else vgg16 if row.vgg16 else None
-            weights = ["--weights", start] if start else []
+            weights = ["--weights", start or "none"]
             run("train", "--data", data, *options.split(), *weights, "--resume", "--output", str(model.parent))
     scores = folder / "scores.json"
     if not scores.is_file():

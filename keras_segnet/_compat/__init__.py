@@ -75,6 +75,13 @@ def logits_beside(probabilities: Any) -> Any:
     return getattr(probabilities, "_keras_logits", None)
 
 
+def registered_as_nested(kind: Kind) -> Kind:
+    """Decorator of a class that Keras takes for a nested structure, as it does lists: where it flattens one, it finds
+    what `tree_flatten` of an instance gives first."""
+    part(_module("keras.src.tree.tree_api", "keras"), "register_tree_node_class", "keras")(kind)
+    return kind
+
+
 def batches_seen(optimizer: Any) -> int:
     """Training steps of an optimiser, of which several make an update where it accumulates gradients."""
     return int(part(optimizer, "_iterations", "keras").numpy())

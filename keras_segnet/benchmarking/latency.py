@@ -16,8 +16,8 @@ import numpy as np
 
 from keras_segnet.benchmarking import worker
 from keras_segnet.benchmarking.arena import arena_size
+from keras_segnet.catalogue import refuse_missing_model
 from keras_segnet.errors import InputError
-from keras_segnet.inference.segmenters import EXPECTED
 from keras_segnet.progress import Progress, silent
 
 ROUNDS = 5
@@ -90,8 +90,7 @@ def benchmark(
             raise InputError(f"{name} must be a positive whole number, not {value}.")
     files = [Path(path) for path in paths]
     for file in files:
-        if not file.exists():
-            raise InputError(f"{file} does not exist; {EXPECTED} is expected there.")
+        refuse_missing_model(file)
     with ExitStack() as stack:
         # Not forked: TensorFlow's threads would not come along.
         context = multiprocessing.get_context("spawn")

@@ -14,7 +14,6 @@ from keras_segnet.data.folder import folder, write_folder
 from keras_segnet.data.open import available_splits, convert, open_dataset
 from keras_segnet.data.pipeline import Augmentation, evaluation_batches, steps_per_epoch, training_batches
 from keras_segnet.data.statistics import (
-    BALANCING,
     ClassStatistics,
     Survey,
     count_classes,
@@ -28,7 +27,6 @@ for _module in pkgutil.walk_packages(__path__, f"{__name__}."):
     importlib.import_module(_module.name)
 
 __all__ = [
-    "BALANCING",
     "Augmentation",
     "ClassStatistics",
     "Classes",

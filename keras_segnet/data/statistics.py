@@ -10,14 +10,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from keras_segnet.catalogue import BALANCING
 from keras_segnet.data.dataset import SegmentationDataset
 from keras_segnet.data.files import OnFault, refuse
-from keras_segnet.errors import InputError
+from keras_segnet.errors import InputError, refuse_unknown
 from keras_segnet.progress import Progress, silent
 from keras_segnet.threads import in_threads
-
-BALANCING = ("presence", "presence_with_ignored", "global")
-"""The definitions of median frequency balancing that `median_frequency_weights` knows."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +140,7 @@ def median_frequency_weights(
     """
     if largest is not None and not largest > 0:
         raise InputError(f"largest must be above 0, or None for no bound; it is {largest}.")
-    if definition not in BALANCING:
-        raise InputError(f"balancing must be one of {', '.join(BALANCING)}; not {definition!r}.")
+    refuse_unknown("balancing", definition, BALANCING)
     classes = statistics.pixels.size - 1
     if not statistics.pixels[:classes].any():
         raise InputError("the training set has no labelled pixel to count classes by.")

@@ -8,11 +8,9 @@ from typing import Any
 import keras
 
 from keras_segnet import _compat
+from keras_segnet.catalogue import HEADS
 from keras_segnet.errors import refuse_unknown
 from keras_segnet.models.graph import ends_in_softmax
-
-HEADS = ("probabilities", "logits", "class_map")
-"""The choices. `class_map` picks the best class on the device, `logits` leaves softmax and choice to the caller."""
 
 
 def without_softmax(model: keras.Model) -> keras.Model:

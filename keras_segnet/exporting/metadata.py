@@ -77,7 +77,7 @@ def with_metadata(model: bytes, head: str, precision: str, num_classes: int, cla
 
     Args:
         model: the file as the converter gives it.
-        head: one of `keras_segnet.exporting.heads.HEADS`.
+        head: one of `keras_segnet.catalogue.HEADS`.
         precision: of the file.
         num_classes: number of classes.
         classes: names, and colours for overlays. Without them labels.txt holds "class 0", "class 1", ...

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_segnet.catalogue import INTERFACES, PRECISIONS
 from keras_segnet.colours import distinct_colours
 from keras_segnet.data.dataset import Classes
 from keras_segnet.errors import InputError, refuse_unknown
@@ -23,9 +24,6 @@ from keras_segnet.exporting.tracing import trace
 from keras_segnet.exporting.writing import check_path, export_through_gate
 from keras_segnet.inference.segmenters import KerasSegmenter
 from keras_segnet.progress import Progress, silent
-
-PRECISIONS = ("float32", "float16", "int8")
-INTERFACES = ("float32", "int8", "uint8")
 
 
 def to_tflite(

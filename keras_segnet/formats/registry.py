@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from keras_segnet.catalogue import HEADS
 from keras_segnet.errors import InputError, refuse_unknown
 
 COMMON = {"model", "path", "images", "overwrite", "progress"}
@@ -23,15 +24,17 @@ class Option:
         name: of the argument of the function that exports.
         kind: its type; `tuple[int, int]` for a height and a width.
         help: what it does, in the imperative, with the choices and the default.
+        choices: the values that are allowed, if they are few.
     """
 
     name: str
     kind: Any
     help: str
+    choices: tuple[str, ...] = ()
 
 
 INPUT_SIZE = Option("input_size", tuple[int, int], "Fix the size of the input, where the model's is open.")
-HEAD = Option("head", str, "Give probabilities (default), logits or class_map.")
+HEAD = Option("head", str, "Give probabilities (default), logits or class_map.", HEADS)
 
 
 @dataclass(frozen=True)

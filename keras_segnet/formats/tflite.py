@@ -1,5 +1,6 @@
 """LiteRT, for phones and boards."""
 
+from keras_segnet.catalogue import INTERFACES, PRECISIONS
 from keras_segnet.formats.registry import HEAD, INPUT_SIZE, Option, export_format
 
 export_format(
@@ -10,7 +11,7 @@ export_format(
     options=(
         INPUT_SIZE,
         HEAD,
-        Option("precision", str, "Compute in float32 (default), float16 or int8."),
-        Option("interface", str, "Accept and give float32 (default), int8 or uint8, with int8."),
+        Option("precision", str, "Compute in float32 (default), float16 or int8.", PRECISIONS),
+        Option("interface", str, "Accept and give float32 (default), int8 or uint8, with int8.", INTERFACES),
     ),
 )

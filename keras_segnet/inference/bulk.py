@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from keras_segnet.catalogue import RESULTS
 from keras_segnet.data.images import (
     EXTENSIONS,
     MOST_PIXELS,
@@ -21,7 +22,7 @@ from keras_segnet.data.images import (
     resize_image,
     write_png,
 )
-from keras_segnet.errors import InputError
+from keras_segnet.errors import InputError, refuse_unknown
 from keras_segnet.files import read_lines, whole_file
 from keras_segnet.inference.segmenters import Prediction, Segmenter
 from keras_segnet.inference.stream import predict_each
@@ -31,9 +32,6 @@ from keras_segnet.threads import in_threads
 
 VIDEOS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
 """Of files that count as videos."""
-
-RESULTS = ("both", "masks", "overlays")
-"""What `label_all` can write."""
 
 
 Frame = tuple[int, np.ndarray]
@@ -181,8 +179,7 @@ def label_all(
     Raises:
         InputError: an input cannot be read, a result cannot be written, or `write` is not one of these.
     """
-    if write not in RESULTS:
-        raise InputError(f"write must be one of {', '.join(RESULTS)}; not {write!r}.")
+    refuse_unknown("write", write, RESULTS)
     labeller = _Labeller(segmenter, output, paint, write != "overlays", write != "masks", resume)
     # Neighbours of one kind together, so that reading goes on from one image to the next.
     for are_videos, group in itertools.groupby(inputs, key=lambda each: each.is_video):

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_segnet.catalogue import is_trained_network
 from keras_segnet.colours import distinct_colours
 from keras_segnet.data.camvid import CLASSES as CAMVID
 from keras_segnet.data.dataset import Classes
 from keras_segnet.inference.segmenters import read_contents
-from keras_segnet.inference.segmenters.keras import is_trained_network
 
 
 def classes_of(model: Path, num_classes: int) -> Classes:

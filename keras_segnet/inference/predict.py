@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keras_segnet.catalogue import RESULTS
 from keras_segnet.data.dataset import Classes
-from keras_segnet.errors import InputError
-from keras_segnet.inference.bulk import RESULTS, check_inputs, count_frames, find_inputs, is_done, label_all
+from keras_segnet.errors import InputError, refuse_unknown
+from keras_segnet.inference.bulk import check_inputs, count_frames, find_inputs, is_done, label_all
 from keras_segnet.inference.classes import classes_of
 from keras_segnet.inference.monte_carlo import SAMPLES
 from keras_segnet.inference.on_ray import label_on_ray
@@ -120,8 +121,7 @@ def predict(
     """
     display, output = display or Printed(), Path(output)
     paths = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
-    if write not in RESULTS:
-        raise InputError(f"`write` must be one of {', '.join(RESULTS)}; not {write!r}.")
+    refuse_unknown("write", write, RESULTS)
     if samples is not None and not uncertainty:
         raise InputError("`samples` is for `uncertainty`.")
     if not 0 <= opacity <= 1:

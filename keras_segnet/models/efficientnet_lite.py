@@ -12,12 +12,13 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_segnet import catalogue
 from keras_segnet.errors import InputError
 from keras_segnet.layers import BatchNormalization
 from keras_segnet.models import blocks
-from keras_segnet.models.trained import FOLDER, copy_weights, read_weights
+from keras_segnet.models.trained import copy_weights, read_weights
 
-WEIGHTS = FOLDER / "encoders" / "efficientnet_lite0_imagenet.npz"
+WEIGHTS = catalogue.WEIGHTS / "encoders" / "efficientnet_lite0_imagenet.npz"
 
 STEM = 32
 # Of each stage: kernel size, stride of the first unit, factor of expansion, channels, units.

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 import keras
 
+from keras_segnet import catalogue
 from keras_segnet.models.builder import make_builder
 from keras_segnet.models.starting_weights import Encoder
-from keras_segnet.models.trained import trained_on
 
 Wiring = TypeVar("Wiring", bound=Callable[..., Any])
 
@@ -51,7 +51,7 @@ class Network:
     @property
     def trained_on(self) -> list[str]:
         """Data sets of which the package has its trained weights: `weights="camvid"`."""
-        return trained_on(self.name)
+        return catalogue.trained_on(self.name)
 
 
 NETWORKS: dict[str, Network] = {}
@@ -83,6 +83,8 @@ def network(
     def register(wiring: Wiring) -> Wiring:
         registered = name or wiring.__name__
         build = make_builder(wiring, registered, preprocessing, encoder, doc)
+        if registered not in catalogue.NETWORKS:
+            catalogue.NETWORKS.append(registered)
         NETWORKS[registered] = Network(registered, build, summary, source, published, encoder)
         return wiring
 

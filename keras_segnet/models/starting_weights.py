@@ -20,8 +20,9 @@ from typing import Any
 
 import keras
 
+from keras_segnet.catalogue import trained_on
 from keras_segnet.errors import InputError
-from keras_segnet.models.trained import load_trained, read_keras_file, start_from, trained_on
+from keras_segnet.models.trained import load_trained, read_keras_file, start_from
 
 Weights = str | os.PathLike[str] | None
 

@@ -16,11 +16,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_segnet import catalogue
 from keras_segnet.errors import InputError
 from keras_segnet.files import reading, whole_file
 from keras_segnet.models.graph import score_layers
-
-FOLDER = Path(__file__).parents[1] / "weights"
 
 
 def load_trained(model: keras.Model, network: str, data: str | None) -> None:
@@ -31,19 +30,13 @@ def load_trained(model: keras.Model, network: str, data: str | None) -> None:
     """
     if data is None:
         return
-    copy_weights(model, read_weights(FOLDER / f"{network}_{data}.npz"), f"weights={data!r}")
+    copy_weights(model, read_weights(catalogue.WEIGHTS / f"{network}_{data}.npz"), f"weights={data!r}")
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
     """The values that `write_weights` wrote, by path in the network."""
     with reading(path, "cannot be read as an .npz"), np.load(path, allow_pickle=False) as arrays:
         return {name: from_bytes(arrays[name]) for name in arrays.files}
-
-
-def trained_on(network: str) -> list[str]:
-    """The data sets of which the package has weights of a network, by the network's name in the registry."""
-    names = (path.stem.rpartition("_") for path in sorted(FOLDER.glob("*.npz")))
-    return [data for name, _, data in names if name == network]
 
 
 def copy_weights(model: keras.Model, values: Mapping[str, np.ndarray], origin: str) -> None:
@@ -145,13 +138,11 @@ def from_bytes(parts: np.ndarray) -> np.ndarray:
 
 
 __all__ = [
-    "FOLDER",
     "copy_weights",
     "load_trained",
     "read_keras_file",
     "read_weights",
     "start_from",
-    "trained_on",
     "weights_of",
     "write_weights",
 ]

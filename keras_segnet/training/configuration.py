@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from keras_segnet.errors import InputError, refuse_unknown, shown
+from keras_segnet.catalogue import BALANCING, NETWORKS, trained_on
+from keras_segnet.errors import InputError, nearest, refuse_unknown, shown
 from keras_segnet.training.recipes import RECIPES, is_of_table_1, settings_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -33,8 +34,12 @@ DEEP_SGD_RATE = 1e-3
 
 SCHEDULES = ("cosine", "constant")
 NORMALIZATIONS = ("valid_pixels", "weights", "sum")
-BALANCINGS = ("presence", "presence_with_ignored", "global", "released", "none")
+BALANCINGS = (*BALANCING, "released", "none")
 
+WEIGHTS = ("auto", "none", "camvid", "imagenet")
+"""What `weights` can be beside a path."""
+
+WEIGHT_FILES = (".npz", ".keras")
 
 MONITORS = ("mean_iou", "global_accuracy", "class_average_accuracy")
 """Validation scores that can pick the epoch that is kept."""
@@ -55,14 +60,14 @@ def setting(
         default: the value where none is given.
         help: what the setting does, in the imperative, for the command line and the docstring.
         unset: what a default of None means.
-        choices: the values that are allowed, if they are few.
+        choices: the values that are allowed, if they are few. What they are is asked when a value is given.
         least: the smallest value that is allowed, if there is one.
         before: what runs did whose config.json does not have the setting. Default: the default.
     """
     metadata = {
         "help": help,
         "shown": default if unset is None else unset,
-        "choices": choices and tuple(choices),
+        "choices": choices,
         "least": least,
         "before": default if before is MISSING else before,
     }
@@ -84,7 +89,9 @@ class RunConfig:
         "that are given override it.",
         choices=RECIPES,
     )
-    model: str = setting("segnet", "Train this network; keras-segnet models lists them.")
+    model: str = setting(
+        "segnet_edge", "Train this network; keras-segnet models lists them.", choices=NETWORKS, before="segnet"
+    )
     width: float = setting(1.0, "Multiply the channels of every layer by this.")
     input_size: tuple[int, int] = setting((360, 480), "Train at this size, in pixels.")
     epochs: int = setting(100, "Pass over the training set this often.", least=1)
@@ -95,10 +102,14 @@ class RunConfig:
         "of a small one. Batch normalisation sees the small ones.",
         least=1,
     )
+    # On a public set of cell nuclei this start has a test mIoU of 83.8 %, and a slim SegNet from random weights 71.9 %.
     weights: str | None = setting(
-        None,
-        "Start from these weights: imagenet or an .npz of VGG16's convolutions for the encoder, camvid for segnet_edge "
-        "and segnet_basic, or a .keras file of the same network. A classifier of other classes starts anew.",
+        "auto",
+        "Start from these weights: camvid, which segnet_edge and segnet_basic have (for research only); imagenet or an "
+        ".npz of VGG16's convolutions, for the encoder; a .keras file of the same network; or none. auto is camvid "
+        "where the network has them and neither width nor preprocessing is changed, else none. A classifier of other "
+        "classes starts anew.",
+        before=None,
     )
     preprocessing: str | None = setting(
         None,
@@ -184,10 +195,22 @@ class RunConfig:
             raise InputError(f"`largest_weight` must be above 0, not {self.largest_weight:g}.")
         if self.ema_momentum is not None and not 0 <= self.ema_momentum < 1:
             raise InputError(f"`ema_momentum` must be at least 0 and below 1, not {self.ema_momentum}.")
+        if self.weights is not None:
+            object.__setattr__(self, "weights", self._starting_weights(self.weights))
         if self.learning_rate is None:
             # Here, so that config.json holds the rate that was used.
             deep_sgd = self.optimizer == "sgd" and not is_of_table_1(self.model)
             object.__setattr__(self, "learning_rate", DEEP_SGD_RATE if deep_sgd else OPTIMIZERS[self.optimizer])
+
+    def _starting_weights(self, weights: str) -> str | None:
+        """What the setting means for this network, so that config.json holds what was used."""
+        if weights == "auto":
+            own = trained_on(self.model) if self.width == 1 and self.preprocessing is None else []
+            return own[0] if own else None
+        if weights not in WEIGHTS and not weights.endswith(WEIGHT_FILES):
+            allowed = f"{', '.join(WEIGHTS)} or the path of an .npz or a .keras file"
+            raise InputError(f"`weights` must be {allowed}, not {shown(weights)}{nearest(weights, WEIGHTS)}")
+        return None if weights == "none" else weights
 
     @classmethod
     def of(cls, **given: Any) -> RunConfig:
@@ -198,8 +221,7 @@ class RunConfig:
         """
         for name in given:
             refuse_unknown("settings", name, SETTINGS)
-        model = given.get("model", SETTINGS["model"].default)
-        return cls(**{**settings_of(given.get("recipe"), model, given.get("weights")), **given})
+        return cls(**{**settings_of(given.get("recipe"), given.get("model"), given.get("weights")), **given})
 
 
 SETTINGS: dict[str, Field[Any]] = {each.name: each for each in fields(RunConfig)}
@@ -282,6 +304,8 @@ __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
     "SETTINGS",
+    "WEIGHTS",
+    "WEIGHT_FILES",
     "RunConfig",
     "as_text",
     "describe_settings",

@@ -10,10 +10,10 @@ import numpy as np
 from keras_segnet.data.camvid import RELEASED_CLASS_WEIGHTS
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.images import MOST_PIXELS
-from keras_segnet.errors import InputError, refuse_unknown
+from keras_segnet.errors import InputError
 from keras_segnet.losses import WeightedCrossentropy
 from keras_segnet.metrics import SegmentationScores
-from keras_segnet.models import NETWORKS, build
+from keras_segnet.models import build
 from keras_segnet.models.graph import stride
 from keras_segnet.optimizers import for_training, warmup_and_cosine
 from keras_segnet.training.configuration import RunConfig
@@ -74,14 +74,8 @@ def _warmup_steps(config: RunConfig, steps: int) -> int:
     return min(WARMUP_EPOCHS, config.epochs - 1) * steps
 
 
-def refuse_unknown_network(config: RunConfig) -> None:
-    """Raises an `InputError` that suggests the nearest name if there is no such network."""
-    refuse_unknown("model", config.model, NETWORKS)
-
-
 def build_network(config: RunConfig, classes: Classes) -> keras.Model:
     """The network of a run, in the precision of the run; raises as `build_for_training`."""
-    refuse_unknown_network(config)
     height, width = config.input_size
     if height * width > MOST_PIXELS:
         raise InputError(f"`input_size` {height}x{width} is too large; at most {MOST_PIXELS:,} pixels are allowed.")
@@ -112,4 +106,4 @@ def _released_weights(classes: Classes) -> np.ndarray:
     return np.array(RELEASED_CLASS_WEIGHTS)
 
 
-__all__ = ["build_for_training", "build_network", "optimizer_of", "refuse_unknown_network", "set_schedule"]
+__all__ = ["build_for_training", "build_network", "optimizer_of", "set_schedule"]

@@ -31,7 +31,7 @@ CAMVID_STEPS = 31
 """Of an epoch of the paper's: 367 images in batches of 12."""
 
 
-def paper(model: str, weights: str | None = None) -> dict[str, Any]:
+def paper(model: str | None, weights: str | None = None) -> dict[str, Any]:
     """The set-up of the paper's Table 1 (section 4.1), with what the module says about the released code.
 
     SGD with momentum 0.9 at a constant rate, in batches of 12 that are dealt anew each epoch and not augmented, from He
@@ -41,18 +41,21 @@ def paper(model: str, weights: str | None = None) -> dict[str, Any]:
     a run does so each epoch.)
 
     Args:
-        model: registry name of the network.
+        model: registry name of the network. Default: segnet.
         weights: those that the encoder starts from. With any, colours are normalised as these expect.
     """
+    model = model or "segnet"
     steps = 10_000 if is_of_table_1(model) else 60_000 if model == "bayesian_segnet" else 40_000
     return {
+        "model": model,
+        "weights": None,
         "optimizer": "sgd",  # At its own rate: 0.1 for the networks of Table 1, 0.001 for deep ones.
         "schedule": "constant",
         "weight_decay": 5e-4,
         "batch_size": 12,
         "epochs": round(steps / CAMVID_STEPS),
         "augment": False,
-        "preprocessing": "lcn" if weights is None else "imagenet",
+        "preprocessing": "lcn" if weights in (None, "none", "auto") else "imagenet",
         "balancing": "presence",
         "balancing_exponent": 1.0,
         "largest_weight": None,
@@ -62,7 +65,7 @@ def paper(model: str, weights: str | None = None) -> dict[str, Any]:
     }
 
 
-def modern(model: str, weights: str | None = None) -> dict[str, Any]:
+def modern(model: str | None, weights: str | None = None) -> dict[str, Any]:
     """What one would do today: the defaults, and the averages of the weights instead of the last ones.
 
     The defaults are Muon with a warm-up and a cosine, augmentation and balanced classes. Averages need statistics of
@@ -76,11 +79,11 @@ def is_of_table_1(model: str) -> bool:
     return any(part in model for part in ("basic", "bilinear"))
 
 
-RECIPES: dict[str, Callable[[str, str | None], dict[str, Any]]] = {"paper": paper, "modern": modern}
-"""Recipes by name; each takes the name of the network and what its encoder starts from."""
+RECIPES: dict[str, Callable[[str | None, str | None], dict[str, Any]]] = {"paper": paper, "modern": modern}
+"""Recipes by name; each takes the name of the network and what its encoder starts from, as far as they are given."""
 
 
-def settings_of(recipe: str | None, model: str, weights: str | None = None) -> dict[str, Any]:
+def settings_of(recipe: str | None, model: str | None = None, weights: str | None = None) -> dict[str, Any]:
     """What a recipe sets for a network and what its encoder starts from; nothing where there is none.
 
     Raises:

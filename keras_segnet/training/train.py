@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_segnet import _compat
+from keras_segnet.catalogue import trained_on
 from keras_segnet.data import SegmentationDataset, available_splits, count_classes, open_dataset
 from keras_segnet.data.open import absolute
 from keras_segnet.data.pipeline import steps_per_epoch
@@ -18,15 +19,18 @@ from keras_segnet.evaluation.evaluate import Evaluation, evaluate
 from keras_segnet.evaluation.report import write_report
 from keras_segnet.inference.segmenters import KerasSegmenter, load_keras_model
 from keras_segnet.progress import Display, Printed
-from keras_segnet.training.configuration import RunConfig, as_text, describe_settings, parameters, with_settings
+from keras_segnet.training.configuration import (
+    WEIGHT_FILES,
+    RunConfig,
+    as_text,
+    describe_settings,
+    parameters,
+    with_settings,
+)
 from keras_segnet.training.devices import Share, current_share, place
-from keras_segnet.training.network import refuse_unknown_network
 from keras_segnet.training.precision import choose_precision
 from keras_segnet.training.progress import TrainingProgress
 from keras_segnet.training.run import Run, fit, tensorboard_callback
-
-NOT_PATHS = ("imagenet", "camvid")
-"""Values of `weights` that are no paths."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +79,6 @@ def train(
         run.refuse_other_settings(given)
         before = run.config()
         config = replace(before, epochs=max(before.epochs, given.get("epochs", 0)))
-    refuse_unknown_network(config)
     at = place(devices, coordinator, processes, process)
     datasets = _datasets(data if isinstance(data, Mapping) else config.data, run, resume)
     if not resumed:
@@ -96,6 +99,8 @@ def train(
             f"Training {config.model} (width {config.width:g}, {as_text(config.input_size)}, {len(training.classes)} "
             f"classes) on {len(training)} images, validating on {len(validation)}."
         )
+        if not run.checkpoint_path.is_file():
+            display.say(_start(config))
         if config.precision == "auto":
             # Here, so that config.json holds the precision that was used, and a resumed run keeps it.
             precision, why = choose_precision()
@@ -148,10 +153,25 @@ train.__doc__ = f"""Trains a network on labelled images, in a folder that is als
     """
 
 
+def _start(config: RunConfig) -> str:
+    """What a line says of the weights that a new run starts from."""
+    if config.weights is None:
+        fits = trained_on(config.model)
+        own = f"; those on {fits[0]} are for width 1 and the network's own preprocessing" if fits else ""
+        return f"Starting from random weights{own}."
+    if config.weights in trained_on(config.model):
+        return (
+            f"Starting from weights trained on {config.weights}, which are for research only (docs/weights/"
+            f"{config.model}_{config.weights}.md); weights none starts from random ones."
+        )
+    return f"Starting from the weights {config.weights}."
+
+
 def _portable(name: str, value: Any) -> Any:
     """A setting as config.json holds it, so that a run can continue from another working directory."""
-    if name == "weights" and value is not None and value not in NOT_PATHS:
-        return str(Path(value).resolve())
+    if name == "weights" and value is not None:
+        path = Path(value)
+        return str(path.resolve()) if path.suffix in WEIGHT_FILES else None if value == "none" else value
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from keras_segnet.cli.main import run
 
+SEGNET = ["--data", "DATA", "--model", "segnet"]
 TRAIN = ["--width", "0.05", "--input-size", "32x32", "--epochs", "1"]
 
 
@@ -97,8 +98,9 @@ def test_a_faulty_data_set(fault: str, folder: Path, tmp_path: Path, capsys: pyt
         (["--data", "DATA", "--input-size", "10"], ["--input-size", "'10'"]),
         (["--data", "DATA", "--model", "segnot"], ["--model", "'segnot'; did you mean segnet?"]),
         (["--data", "DATA", "--width", "0"], ["width", "0"]),
-        (["--data", "DATA", "--weights", "nowhere.npz", "--width", "1"], ["nowhere.npz", "no file"]),
-        (["--data", "DATA", "--weights", "nowhere.npz", "--width", "0.5"], ["nowhere.npz", "0.5"]),
+        ([*SEGNET, "--weights", "nowhere.npz", "--width", "1"], ["nowhere.npz", "no file"]),
+        ([*SEGNET, "--weights", "nowhere.npz", "--width", "0.5"], ["nowhere.npz", "0.5"]),
+        (["--data", "DATA", "--weights", "camvid", "--width", "0.5"], ["--weights 'camvid' need --width 1.0, not 0.5"]),
         (
             ["--data", "DATA", "--model", "fcn_basic", "--weights", "imagenet"],
             ["fcn_basic", "--weights of fcn_basic must be None or the path of a .keras file", "'imagenet'"],

@@ -81,7 +81,7 @@ def test_a_run_of_old_settings_can_still_be_read(tmp_path: Path) -> None:
     run_folder.write_config(config_of(None, "segnet"), *[street_scenes("train", 2, (24, 32))] * 2)
     content = json.loads(run_folder.config_path.read_text())
     new = ("recipe", "preprocessing", "schedule", "loss_normalization", "ema_momentum", "recalibrate", "precision")
-    newer = ("accumulate", "balancing_exponent", "largest_weight", "monitor")
+    newer = ("accumulate", "balancing_exponent", "largest_weight", "monitor", "weights", "model")
     for name in (*new, *newer):
         del content[name]
     run_folder.config_path.write_text(json.dumps(content))

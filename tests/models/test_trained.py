@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_segnet import catalogue
 from keras_segnet.data import street_scenes
 from keras_segnet.inference import load_segmenter
 from keras_segnet.models import NETWORKS, build, build_segnet_basic
@@ -27,7 +28,7 @@ def others_than(layer, values):
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A package that has weights of a narrow network under the name of segnet_edge."""
-    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    monkeypatch.setattr(catalogue, "WEIGHTS", tmp_path)
     keras.utils.set_random_seed(5)
     model = small()
     write_weights(model, tmp_path / "segnet_edge_streets.npz")

@@ -11,9 +11,8 @@ import typer
 
 import keras_segnet
 from keras_segnet.cli.main import app, as_options
-from keras_segnet.data import BALANCING
 from keras_segnet.errors import InputError
-from keras_segnet.training.configuration import BALANCINGS, SETTINGS, RunConfig, as_text, describe_settings
+from keras_segnet.training.configuration import SETTINGS, RunConfig, as_text, describe_settings
 
 PACKAGE = Path(keras_segnet.__file__).parent
 
@@ -34,10 +33,6 @@ def test_every_setting_is_an_option_with_its_help_and_default_and_a_keyword_in_p
         assert "--" + name.replace("_", "-") in options[name].opts
         assert keywords[name].default == each.default
     assert set(keywords) <= {*options, "display"}
-
-
-def test_balancing_is_what_the_statistics_know() -> None:
-    assert (*BALANCING, "released", "none") == BALANCINGS
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from keras_segnet.catalogue import refuse_missing_model
 from keras_segnet.cli import screen
 from keras_segnet.cli.commands.arguments import fail, parse_size
 from keras_segnet.cli.screen import console, say
@@ -34,9 +35,12 @@ def benchmark(
 
     Example: `keras-segnet benchmark segnet.tflite small.tflite segnet.onnx --threads 4 --profile`
     """
+    size = parse_size(input_size)
+    for file in files:
+        refuse_missing_model(file)
+
     from keras_segnet import benchmarking
 
-    size = parse_size(input_size)
     threads = threads or os.cpu_count() or 1
     try:
         found = benchmarking.benchmark(files, runs=runs, threads=threads, input_size=size, progress=screen.progress)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from keras_segnet.catalogue import BALANCING
 from keras_segnet.cli import screen
 from keras_segnet.cli.commands.arguments import DATA_HELP, Split, fail, refuse_missing_folder
 from keras_segnet.cli.screen import complain, console, say
+from keras_segnet.errors import refuse_unknown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -141,6 +143,8 @@ def weights(
 
     Example: `keras-segnet data weights my_images --balancing presence --json weights.json`
     """
+    refuse_unknown("balancing", balancing, BALANCING)
+
     from rich.table import Table
 
     from keras_segnet.data import count_classes, median_frequency_weights, open_dataset
@@ -223,7 +227,7 @@ def survey_table(title: str, classes: Classes, survey: Survey) -> Table:
 
 def _weights(survey: Survey) -> Mapping[str, list[float]]:
     """Class weights by each definition of balancing; none where no pixel is labelled."""
-    from keras_segnet.data import BALANCING, median_frequency_weights
+    from keras_segnet.data import median_frequency_weights
 
     if not survey.counts[:, :-1].any():
         return {}

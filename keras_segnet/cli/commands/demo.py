@@ -48,6 +48,7 @@ def demo(
         data,
         output=folder / "run",
         display=Screen(),
+        model="segnet",
         width=0.125,
         input_size=DEMO_SIZE,
         epochs=DEMO_EPOCHS,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from keras_segnet.catalogue import refuse_missing_model
 from keras_segnet.cli import screen
 from keras_segnet.cli.commands.arguments import MODEL_HELP, Crf, Data, Split, refuse_missing_folder
 from keras_segnet.cli.screen import console, say
@@ -42,6 +43,8 @@ def evaluate(
 
     The figures of the paper's tables: `keras-segnet evaluate runs/first/model.keras --data camvid --boundary`
     """
+    refuse_missing_model(model)
+
     import keras_segnet
 
     if json_file is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from keras_segnet.catalogue import KERAS_MODEL, refuse_missing_model
 from keras_segnet.cli.commands.arguments import Split, as_option, chosen, fail
 from keras_segnet.cli.screen import Screen, console, say
 from keras_segnet.errors import refuse_unknown
@@ -62,7 +63,13 @@ def export(
 
     For browsers: `keras-segnet export MODEL --format web --output page --data my_images`; see `keras-segnet serve`
     """
-    refuse_unknown("format", format, FORMATS)  # Before anything is imported.
+    # Before anything is imported.
+    refuse_missing_model(model, KERAS_MODEL)
+    refuse_unknown("format", format, FORMATS)
+    given = chosen(options)
+    for option in (option for each in FORMATS.values() for option in each.options):
+        if option.choices and option.name in given:
+            refuse_unknown(option.name, given[option.name], option.choices)
 
     from keras_segnet.exporting import ParityError
     from keras_segnet.exporting import export as export_model
@@ -78,7 +85,7 @@ def export(
             calibration_images=calibration_images,
             overwrite=overwrite,
             display=Screen(),
-            **chosen(options),
+            **given,
         )
     except ParityError as error:
         fail(str(error), 1)
@@ -103,6 +110,8 @@ def check_parity(
 
     Example: `keras-segnet check-parity segnet.tflite --model runs/first/model.keras`
     """
+    refuse_missing_model(model, KERAS_MODEL)
+
     from keras_segnet.data import open_dataset
     from keras_segnet.exporting import ParityError
     from keras_segnet.exporting import check_parity as check

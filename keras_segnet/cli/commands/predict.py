@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from keras_segnet.catalogue import RESULTS, refuse_missing_model
 from keras_segnet.cli.commands.arguments import MODEL_HELP, Crf, fail
 from keras_segnet.cli.screen import Screen, say
+from keras_segnet.errors import refuse_unknown
 
 
 def predict(
@@ -56,6 +58,9 @@ def predict(
 
     With no training: `keras-segnet predict segnet_edge street.jpg` (11 classes of road scenes, trained on CamVid)
     """
+    refuse_missing_model(model)
+    refuse_unknown("write", write, RESULTS)
+
     import keras_segnet
 
     try:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from keras_segnet.catalogue import ANY_MODEL, is_trained_network, refuse_missing_model
 from keras_segnet.errors import InputError
 from keras_segnet.inference.segmenters.base import Prediction, Segmenter, resize_maps
 from keras_segnet.inference.segmenters.contents import CONTENTS, read_contents
-from keras_segnet.inference.segmenters.keras import KerasSegmenter, is_trained_network, load_keras_model
+from keras_segnet.inference.segmenters.keras import KerasSegmenter, load_keras_model
 from keras_segnet.inference.segmenters.onnx import OnnxSegmenter, import_for_onnx
 from keras_segnet.inference.segmenters.saved_model import SavedModelSegmenter
 from keras_segnet.inference.segmenters.tflite import TFLiteSegmenter, open_tflite
-
-EXPECTED = "a .keras, .tflite or .onnx file, a SavedModel folder or the name of a trained network"
 
 
 def load_segmenter(path: str | os.PathLike[str], num_threads: int | None = None) -> Segmenter:
@@ -29,22 +28,20 @@ def load_segmenter(path: str | os.PathLike[str], num_threads: int | None = None)
             installed.
     """
     path = Path(path)
+    refuse_missing_model(path)
     if path.suffix == ".keras" or is_trained_network(path):
         return KerasSegmenter(load_keras_model(path))
-    if not path.exists():
-        raise InputError(f"{path} does not exist; {EXPECTED} is expected there.")
     if path.suffix == ".tflite":
         return open_tflite(path, num_threads)
     if path.suffix == ".onnx":
         return OnnxSegmenter(path, num_threads)
     if path.is_dir() and (path / "saved_model.pb").is_file():
         return SavedModelSegmenter(path)
-    raise InputError(f"{path} is no model: expected is {EXPECTED}.")
+    raise InputError(f"{path} is no model: expected is {ANY_MODEL}.")
 
 
 __all__ = [
     "CONTENTS",
-    "EXPECTED",
     "KerasSegmenter",
     "OnnxSegmenter",
     "Prediction",

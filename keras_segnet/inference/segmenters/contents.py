@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_segnet._compat import litert_schema
+from keras_segnet.catalogue import HEADS
 from keras_segnet.data.dataset import MOST_CLASSES
 from keras_segnet.data.images import MOST_PIXELS
 
@@ -22,10 +23,6 @@ def read_contents(path: Path) -> dict[str, Any]:
         if file.Metadata(i).Name().decode() == CONTENTS:
             return parse_contents(file.Buffers(file.Metadata(i).Buffer()).DataAsNumpy().tobytes())
     return {}
-
-
-HEADS = ("probabilities", "logits", "class_map")
-"""What a network can give for each pixel."""
 
 
 def parse_contents(text: str | bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_segnet.catalogue import KERAS_MODEL, is_trained_network, refuse_missing_model, trained_on
 from keras_segnet.errors import InputError
 from keras_segnet.files import reading
 from keras_segnet.inference.segmenters.base import Segmenter
@@ -47,19 +48,11 @@ def load_keras_model(path: Path) -> Any:
     from keras_segnet.models.trained import read_keras_file
 
     if is_trained_network(path):
-        from keras_segnet.models import NETWORKS, build
+        from keras_segnet.models import build
 
-        return build(path.name, weights=NETWORKS[path.name].trained_on[0])
+        return build(path.name, weights=trained_on(path.name)[0])
+    refuse_missing_model(path, KERAS_MODEL)
     model = read_keras_file(path)
     with reading(path, "is no segmentation network"):
         classes_and_size(model.input_shape, model.output_shape, {})
     return model
-
-
-def is_trained_network(path: Path) -> bool:
-    """Whether `path` is no file but the name of a network of which the package has weights."""
-    if path.exists() or path.name != str(path):
-        return False
-    from keras_segnet.models.trained import trained_on
-
-    return bool(trained_on(path.name))
