@@ -38,7 +38,7 @@ def test_every_setting_is_an_option_with_its_help_and_default_and_a_keyword_in_p
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"epoch": 3}, "`settings` must be data, .* or precision, not 'epoch'; did you mean epochs?"),
+        ({"epoch": 3}, r"`settings` must be data, .* or \w+, not 'epoch'; did you mean epochs?"),
         ({"epochs": 0}, "`epochs` must be at least 1, not 0"),
         ({"epochs": True}, "`epochs` must be int, not True"),
         ({"epochs": "many"}, "`epochs` must be int, not 'many'"),
