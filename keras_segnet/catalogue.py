@@ -1,37 +1,36 @@
 """The names that arguments can have, of networks first: known before Keras is imported.
 
-So a command refuses a misspelt name at once. A test holds the networks against their registry, `keras_segnet.models`.
+So a command refuses a misspelt name at once.
 """
 
 from __future__ import annotations
 
+import ast
+from functools import cache
 from pathlib import Path
 
 from keras_segnet.errors import InputError, nearest
 
-NETWORKS = [
-    "segnet",
-    "segnet_basic",
-    "segnet_basic_encoder_addition",
-    "segnet_basic_single_channel_decoder",
-    "bayesian_segnet",
-    "bayesian_segnet_basic",
-    "deconvnet",
-    "deeplab_largefov",
-    "deeplab_v2",
-    "deeplab_v3",
-    "fcn_32s",
-    "fcn_16s",
-    "fcn_8s",
-    "fcn_basic",
-    "fcn_basic_no_addition",
-    "fcn_basic_no_dim_reduction",
-    "fcn_basic_no_addition_no_dim_reduction",
-    "bilinear_interpolation",
-    "segnet_edge",
-    "unet",
-]
-"""Every network by its name, in the order of `keras-segnet models`. `@network` adds others', as they register."""
+
+@cache
+def networks() -> list[str]:
+    """Every network by its name, read from the source of models/, whose import is Keras's.
+
+    A name is that of a function under `@network`, the `name` of a call `network(...)`, or of a row of `VARIANTS`.
+    `@network` adds others' names to this list, as they register.
+    """
+    names: list[str] = []
+    for file in sorted(Path(__file__).with_name("models").glob("*.py")):
+        for statement in ast.parse(file.read_bytes()).body:
+            match statement:
+                case ast.FunctionDef(name=name, decorator_list=[ast.Call(func=ast.Name(id="network"))]):
+                    names.append(name)
+                case ast.Expr(value=ast.Call(func=ast.Call(func=ast.Name(id="network"), keywords=given))):
+                    names += [ast.literal_eval(each.value) for each in given if each.arg == "name"]
+                case ast.Assign(targets=[ast.Name(id="VARIANTS")], value=ast.Tuple(elts=rows)):
+                    names += [ast.literal_eval(row.elts[0]) for row in rows if isinstance(row, ast.Tuple)]
+    return names
+
 
 WEIGHTS = Path(__file__).with_name("weights")
 """Folder of the trained weights, `NETWORK_DATA.npz`."""
@@ -74,5 +73,5 @@ def refuse_missing_model(path: Path, expected: str = ANY_MODEL) -> None:
         expected: what may be given, for the message.
     """
     if not path.exists() and not is_trained_network(path):
-        hint = nearest(str(path), [name for name in NETWORKS if trained_on(name)])
+        hint = nearest(str(path), [name for name in networks() if trained_on(name)])
         raise InputError(f"{path} does not exist; {expected} is expected there{hint}")

@@ -83,8 +83,8 @@ def network(
     def register(wiring: Wiring) -> Wiring:
         registered = name or wiring.__name__
         build = make_builder(wiring, registered, preprocessing, encoder, doc)
-        if registered not in catalogue.NETWORKS:
-            catalogue.NETWORKS.append(registered)
+        if registered not in catalogue.networks():
+            catalogue.networks().append(registered)
         NETWORKS[registered] = Network(registered, build, summary, source, published, encoder)
         return wiring
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from keras_segnet.catalogue import BALANCING, NETWORKS, trained_on
+from keras_segnet.catalogue import BALANCING, networks, trained_on
 from keras_segnet.errors import InputError, nearest, refuse_unknown, shown
 from keras_segnet.training.recipes import RECIPES, is_of_table_1, settings_of
 
@@ -60,7 +60,7 @@ def setting(
         default: the value where none is given.
         help: what the setting does, in the imperative, for the command line and the docstring.
         unset: what a default of None means.
-        choices: the values that are allowed, if they are few. What they are is asked when a value is given.
+        choices: the values that are allowed, if they are few; or a function that gives them when a value is checked.
         least: the smallest value that is allowed, if there is one.
         before: what runs did whose config.json does not have the setting. Default: the default.
     """
@@ -90,7 +90,7 @@ class RunConfig:
         choices=RECIPES,
     )
     model: str = setting(
-        "segnet_edge", "Train this network; keras-segnet models lists them.", choices=NETWORKS, before="segnet"
+        "segnet_edge", "Train this network; keras-segnet models lists them.", choices=networks, before="segnet"
     )
     width: float = setting(1.0, "Multiply the channels of every layer by this.")
     input_size: tuple[int, int] = setting((360, 480), "Train at this size, in pixels.")
@@ -235,8 +235,8 @@ def _refuse_value(each: Field[Any], value: Any) -> None:
         raise InputError(f"`{each.name}` must be {each.type}, not {shown(value)}.")
     if value is None:
         return
-    if each.metadata["choices"] is not None:
-        refuse_unknown(each.name, value, each.metadata["choices"])
+    if (choices := each.metadata["choices"]) is not None:
+        refuse_unknown(each.name, value, choices() if callable(choices) else choices)
     if each.metadata["least"] is not None and value < each.metadata["least"]:
         raise InputError(f"`{each.name}` must be at least {each.metadata['least']}, not {value}.")
 
