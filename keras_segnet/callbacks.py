@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_segnet.catalogue import BALANCING
 from keras_segnet.data.dataset import SegmentationDataset
+from keras_segnet.data.geometry import STRETCH, Fit
 from keras_segnet.data.pipeline import evaluation_batches, steps_per_epoch
 from keras_segnet.data.statistics import count_classes, median_frequency_weights
 from keras_segnet.errors import InputError, refuse_unknown
@@ -102,6 +103,7 @@ class BatchNormRecalibration(keras.callbacks.Callback):
         batch_size: images a batch, those of training: statistics of fewer images are noisier.
         input_size: height and width of the network's input.
         progress: shows how far a pass is. Default: nothing.
+        fit: the rule by which an image becomes an input. Default: it is stretched.
 
     Frozen layers keep what they have. In the list of callbacks, `WeightAveraging` comes before this one.
 
@@ -115,10 +117,12 @@ class BatchNormRecalibration(keras.callbacks.Callback):
         batch_size: int,
         input_size: tuple[int, int],
         progress: Progress = silent,
+        fit: Fit = STRETCH,
     ) -> None:
         super().__init__()
         self.dataset = dataset
         self.batch_size = batch_size
+        self.fit = fit
         self.input_size = input_size
         self.progress = progress
         self._statistics: _BatchStatistics | None = None
@@ -141,7 +145,7 @@ class BatchNormRecalibration(keras.callbacks.Callback):
             self._statistics = _BatchStatistics(self.model)
         if not self._statistics.normalizations:
             return
-        batches = evaluation_batches(self.dataset, self.batch_size, self.input_size)
+        batches = evaluation_batches(self.dataset, self.batch_size, self.input_size, fit=self.fit)
         steps = steps_per_epoch(self.dataset, self.batch_size)
         found, counts = [], []
         for images, _ in self.progress(batches, steps, "Recalibrating batch normalisation"):

@@ -43,6 +43,8 @@ class Network:
     or class map).
 
     Attributes:
+        fit: by which rule images become inputs: "stretch", "pad", "tile" or "auto". This program cuts no image into
+            tiles; by the last two rules it stretches.
         names: of the classes, where the file tells them.
         colours: `(256, 3)` BGR, one a class.
         seconds: that each inference took.
@@ -67,6 +69,7 @@ class Network:
         self._is_class_map = len(shape) == 3
         self._is_logits = told.get("head") == "logits"
         self._as_input = _quantize(np.arange(256), self._input)
+        self.fit = told.get("fit", "stretch")
         self.names = told.get("names", [])
         self.colours = np.zeros((256, 3), np.uint8)
         rgb = told.get("colours") or distinct_colours(int(told.get("classes", 256 if self._is_class_map else shape[3])))
@@ -76,15 +79,19 @@ class Network:
     def label(self, image: np.ndarray) -> np.ndarray:
         """The class of each pixel of a BGR image, uint8 `(height, width)` at its own size."""
         height, width = image.shape[:2]
-        shrinks = self._height < height and self._width < width
-        small = cv2.resize(
-            image, (self._width, self._height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
+        rows, columns = self._height, self._width
+        if self.fit == "pad":
+            factor = min(rows / height, columns / width)
+            rows, columns = max(1, int(height * factor + 0.5)), max(1, int(width * factor + 0.5))
+        shrinks = rows < height and columns < width
+        small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        below, after = self._height - rows, self._width - columns
+        small = cv2.copyMakeBorder(small, 0, below, 0, after, cv2.BORDER_CONSTANT)
         given = self._as_input[cv2.cvtColor(small, cv2.COLOR_BGR2RGB)][None]
         start = time.perf_counter()
         self._interpreter.set_tensor(self._input["index"], given)
         self._interpreter.invoke()
-        output = self._interpreter.get_tensor(self._output["index"])[0]
+        output = self._interpreter.get_tensor(self._output["index"])[0, :rows, :columns]
         self.seconds.append(time.perf_counter() - start)
         if self._is_class_map:
             return _fit(output.astype(np.uint8), width, height, cv2.INTER_NEAREST_EXACT)
@@ -323,6 +330,8 @@ def main(arguments: list[str] | None = None) -> int:
         network = Network(options.model, options.threads)
         frames, rate, still = open_source(options.source)
         output = open_output(options.output, rate, still)
+        if network.fit in ("auto", "tile"):
+            print("Each frame is shrunk to the network's input; keras-segnet predict cuts large ones into tiles.")
         if network.names:
             print("Classes: " + ", ".join(network.names), flush=True)
         try:

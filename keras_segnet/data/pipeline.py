@@ -1,4 +1,4 @@
-"""From a data set to batches that `model.fit` takes: decode, augment, resize, batch, with grain.
+"""From a data set to batches that `model.fit` takes: decode, augment, fit to the input, batch, with grain.
 
 Everything random follows from the seed and the position in the run, so a run gives the same batches however many
 threads read, and one that goes on at an epoch sees what it would have seen. Images stay uint8 up to the device.
@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from keras_segnet.data.dataset import Example, SegmentationDataset
+from keras_segnet.data.geometry import STRETCH, Fit
 from keras_segnet.data.images import resize_image, resize_label
 from keras_segnet.errors import InputError
 
@@ -50,6 +51,9 @@ class Augmentation:
             raise InputError(f"colour must be at least 0 and below 1, not {self.colour}.")
 
 
+UNCHANGED = Augmentation(flip=False, scale=(1.0, 1.0), colour=0.0)
+
+
 def steps_per_epoch(dataset: SegmentationDataset, batch_size: int) -> int:
     """Batches that it takes to see every example."""
     return -(-len(dataset) // batch_size)
@@ -64,6 +68,7 @@ def training_batches(
     first_epoch: int = 0,
     memory: int = MEMORY,
     part: tuple[int, int] = (0, 1),
+    fit: Fit = STRETCH,
 ) -> Any:
     """Shuffled, augmented batches for `model.fit`; each time they are iterated to the end, another epoch comes next.
 
@@ -71,19 +76,21 @@ def training_batches(
         dataset: the training set.
         batch_size: images a batch. Every batch is full: the last one of an epoch takes the first images of the next.
         input_size: height and width of the network's input.
-        augmentation: what may happen to an image. None: nothing but resizing.
+        augmentation: what may happen to an image. None: nothing; of an image that is larger than the input at its
+            scale, a random part is taken all the same.
         seed: of order and augmentation. Default 0.
         first_epoch: epoch to begin with, counted from 0, for a run that goes on.
         memory: bytes that decoded examples may take; what is beyond is decoded each time. Default 1 GiB, four times
             what CamVid's training images take.
         part: which part of each batch, and of how many: (1, 4) gives the second quarter of the images, for the second
             of four processes that train together. Only they are read. Default (0, 1), all of it.
+        fit: the rule by which an image becomes an input. Default: it is stretched.
 
     Returns:
         What Keras takes, see `for_keras`, of `(images, labels)`: uint8 `(batch, height, width, 3)` and uint8
         `(batch, height, width)`.
     """
-    epochs = training_epochs(dataset, batch_size, input_size, augmentation, seed, first_epoch, memory, part)
+    epochs = training_epochs(dataset, batch_size, input_size, augmentation, seed, first_epoch, memory, part, fit)
     return for_keras(epochs, epochs.steps, input_size)
 
 
@@ -96,13 +103,11 @@ def training_epochs(
     first_epoch: int = 0,
     memory: int = MEMORY,
     part: tuple[int, int] = (0, 1),
+    fit: Fit = STRETCH,
 ) -> EpochBatches:
     """What `training_batches` gives to Keras, before it is made what Keras takes."""
-    shuffled = _in_training_order(Kept(dataset, memory), seed)
-    if augmentation is None:
-        endless = shuffled.map(Resize(input_size))
-    else:
-        endless = shuffled.random_map(Augment(augmentation, input_size, dataset.classes.ignored_or_unused))
+    augment = Augment(augmentation or UNCHANGED, input_size, dataset.classes.ignored_or_unused, fit)
+    endless = _in_training_order(Kept(dataset, memory), seed).random_map(augment)
     steps = steps_per_epoch(dataset, batch_size)
     batches = _part(endless, part).batch(_size_of_part(batch_size, part))
     return EpochBatches(batches, steps, first_epoch)
@@ -136,15 +141,20 @@ def evaluation_batches(
     memory: int = MEMORY,
     part: tuple[int, int] = (0, 1),
     multiple: int = 1,
+    fit: Fit = STRETCH,
 ) -> Any:
-    """All examples once, in order, resized: the same kinds of batches, the last one as small as it comes.
+    """All examples once, in order: the same kinds of batches, the last one as small as it comes.
+
+    Of an image of several windows, one is taken: the same each time, and another place in each image.
 
     Args:
         dataset, batch_size, input_size, memory, part: as for `training_batches`.
         multiple: what the number of images of every batch is to be a multiple of, as devices may ask. What lacks is
             made up by images whose pixels are all ignored. Default 1.
+        fit: as for `training_batches`.
     """
-    padded = grain.MapDataset.source(_Padded(Kept(dataset, memory), multiple)).map(Resize(input_size))
+    to_input = OneWindow(input_size, dataset.classes.ignored_or_unused, fit)
+    padded = grain.MapDataset.source(_Padded(Kept(dataset, memory), multiple)).map_with_index(to_input)
     batches = _part(padded, part).batch(_size_of_part(batch_size, part)).to_iter_dataset(READING)
     return for_keras(batches, steps_per_epoch(dataset, batch_size), input_size)
 
@@ -232,28 +242,38 @@ class Kept(SegmentationDataset):
         return self._dataset.item_name(index)
 
 
-class Resize(grain.transforms.Map):
-    """Resizes image and label."""
+GOLDEN = (5**0.5 - 1) / 2
+"""Its multiples, less whole numbers, fill the range from 0 to 1 evenly, however many there are."""
 
-    def __init__(self, size: tuple[int, int]) -> None:
+
+class OneWindow(grain.transforms.MapWithIndex):
+    """Takes one window of image and label; of several, one that the example's index says."""
+
+    def __init__(self, size: tuple[int, int], fill_label: int, fit: Fit) -> None:
         self.size = size
+        self.fill_label = fill_label
+        self.fit = fit
 
-    def map(self, example: Example) -> tuple[np.ndarray, np.ndarray]:
-        return resize_image(example.image, self.size), resize_label(example.label, self.size)
+    def map_with_index(self, index: int, example: Example) -> tuple[np.ndarray, np.ndarray]:
+        windows = self.fit.layout(example.label.shape, self.size).windows
+        window = windows[int((index + 1) * GOLDEN % 1 * len(windows))]
+        return window.image(example.image), window.label(example.label, self.fill_label)
 
 
 class Augment(grain.transforms.RandomMap):
-    """Applies an `Augmentation` and brings image and label to one size."""
+    """Applies an `Augmentation` and brings image and label to one size, at the scale that a `Fit` says."""
 
-    def __init__(self, augmentation: Augmentation, size: tuple[int, int], fill_label: int) -> None:
+    def __init__(self, augmentation: Augmentation, size: tuple[int, int], fill_label: int, fit: Fit = STRETCH) -> None:
         self.augmentation = augmentation
         self.size = size
         self.fill_label = fill_label
+        self.fit = fit
 
     def random_map(self, example: Example, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         low, high = self.augmentation.scale
         factor = np.exp(rng.uniform(np.log(low), np.log(high)))
-        scaled = (max(1, round(self.size[0] * factor)), max(1, round(self.size[1] * factor)))
+        height, width = self.fit.scaled(example.label.shape, self.size)
+        scaled = (max(1, round(height * factor)), max(1, round(width * factor)))
         image, label = resize_image(example.image, scaled), resize_label(example.label, scaled)
         corner = [self._corner(rng, have, want) for have, want in zip(scaled, self.size, strict=True)]
         image = _cut(image, corner, self.size, 0)

@@ -17,8 +17,8 @@ from keras_segnet.data.dataset import Classes, Example, SegmentationDataset
 from keras_segnet.errors import InputError
 from keras_segnet.evaluation.boundary import DEFINITIONS, TOLERANCE, boundary_f1, image_score, mean_score
 from keras_segnet.files import write_text
-from keras_segnet.inference.open import open_segmenter
-from keras_segnet.inference.segmenters import Prediction
+from keras_segnet.inference.open import open_segmenter, said_of_tiles
+from keras_segnet.inference.segmenters import Labelled, Prediction
 from keras_segnet.inference.stream import predict_each
 from keras_segnet.metrics import ConfusionMatrix, Scores
 from keras_segnet.progress import Display, Printed
@@ -90,6 +90,9 @@ def evaluate(
     samples: int | None = None,
     flip: bool = False,
     crf: bool = False,
+    fit: str | None = None,
+    tile: tuple[int, int] | None = None,
+    overlap: int | None = None,
     display: Display | None = None,
 ) -> Evaluation:
     """Scores a model on labelled images, at the labels' own resolution, as `keras-segnet evaluate` does.
@@ -107,6 +110,13 @@ def evaluate(
             without.
         flip: average over each image and its mirror image.
         crf: refine predictions by a dense CRF.
+        fit: by which rule images become inputs: "stretch" (as a whole, whatever the aspect ratio), "pad" (as a whole,
+            with padding), "tile" (in overlapping parts, blended) or "auto" (in parts where an image is more than twice
+            as high or wide as the input, else stretched). Default: the rule that the model was trained with; "auto" for
+            a model that says none, but "stretch" for a `Segmenter`.
+        tile: height and width of the parts, in pixels of the image, each of which becomes an input. Default: the
+            input's size, over the image scale of training.
+        overlap: pixels that the parts share at least. Default: a quarter of their height and width.
         display: shows how far it is. Default: a bar, in a terminal and in Jupyter.
 
     Raises:
@@ -115,7 +125,7 @@ def evaluate(
     Example: `keras_segnet.evaluate("segnet_edge", "CamVid", boundary=True).save("scores.json")`
     """
     dataset = data if isinstance(data, SegmentationDataset) else open_dataset(os.fspath(data), split)
-    segmenter = open_segmenter(model, samples=samples, flip=flip, crf=crf)
+    segmenter = open_segmenter(model, samples=samples, flip=flip, crf=crf, fit=fit, tile=tile, overlap=overlap)
     classes = dataset.classes
     if segmenter.num_classes != len(classes):
         raise InputError(f"the model predicts {segmenter.num_classes} classes and {dataset.name} has {len(classes)}.")
@@ -125,20 +135,24 @@ def evaluate(
         example = dataset.check(index)
         return example.image, example
 
-    def compare(example: Example, prediction: Prediction) -> tuple[np.ndarray, list[float]]:
+    def compare(example: Example, prediction: Prediction | Labelled) -> tuple[np.ndarray, list[float], bool]:
         matrix, label = ConfusionMatrix(len(classes), classes.ignored), prediction.label
         matrix.add(example.label, label)
         outlines = [
             image_score(boundary_f1(example.label, label, len(classes), classes.ignored, definition), definition)
             for definition in definitions
         ]
-        return matrix.counts, outlines
+        return matrix.counts, outlines, isinstance(prediction, Labelled)
 
-    total, images = ConfusionMatrix(len(classes), classes.ignored), []
+    total, images, tiled = ConfusionMatrix(len(classes), classes.ignored), [], 0
+    display = display or Printed()
     scored = predict_each(segmenter, range(len(dataset)), read, compare)
-    for counts, outlines in (display or Printed())(scored, len(dataset), f"Evaluating on {dataset.name}"):
+    for counts, outlines, in_tiles in display(scored, len(dataset), f"Evaluating on {dataset.name}"):
         total.counts += counts
         images.append(outlines)
+        tiled += in_tiles
+    if said := said_of_tiles(segmenter, tiled, len(dataset)):
+        display.say(said)
     by_definition = {
         name: mean_score([outlines[place] for outlines in images]) for place, name in enumerate(definitions)
     }

@@ -14,13 +14,14 @@ import numpy as np
 
 from keras_segnet.data import SegmentationDataset, open_dataset
 from keras_segnet.data.dataset import Classes
+from keras_segnet.data.geometry import AUTO, Fit
 from keras_segnet.errors import InputError
 from keras_segnet.evaluation.evaluate import evaluate
 from keras_segnet.exporting.parity import ParityError, ParityReport, as_text
 from keras_segnet.exporting.writing import check_path
 from keras_segnet.formats import Format, check_options
 from keras_segnet.inference.classes import written_classes_of
-from keras_segnet.inference.segmenters import KerasSegmenter, Segmenter, load_keras_model, load_segmenter
+from keras_segnet.inference.segmenters import KerasSegmenter, Segmenter, fit_beside, load_keras_model, load_segmenter
 from keras_segnet.metrics import Scores
 from keras_segnet.progress import Display, Printed
 
@@ -130,10 +131,13 @@ def export(
                 "on images like those it was trained on."
             )
         options = {**options, "representative_data": pictures_of(training, calibration_images, display)}
-    report = kind.write(keras_model, path, images=compared, overwrite=overwrite, progress=display, **options)
+    known = None if isinstance(model, keras.Model) else fit_beside(Path(model))
+    report = kind.write(
+        keras_model, path, images=compared, fit=known or AUTO, overwrite=overwrite, progress=display, **options
+    )
     scores: dict[str, Scores] = {}
     if is_int8 and "precision" in kind.arguments and dataset is not None:
-        scores = _compare_precisions(keras_model, kind, path, dataset, compared, options, display)
+        scores = _compare_precisions(keras_model, kind, path, dataset, compared, options, known or AUTO, display)
     return Exported(path, report, "" if dataset is None else dataset.name, scores)
 
 
@@ -154,6 +158,7 @@ def _compare_precisions(
     dataset: SegmentationDataset,
     images: list[np.ndarray],
     options: dict[str, Any],
+    fit: Fit,
     display: Display,
 ) -> dict[str, Scores]:
     """Scores of the Keras model, and of the file in each precision.
@@ -166,11 +171,13 @@ def _compare_precisions(
         for precision in ("float32", "float16"):
             path = Path(folder) / f"{precision}{kind.suffix}"
             try:
-                kind.write(model, path, precision=precision, images=images, progress=display, **floating)
+                kind.write(model, path, precision=precision, images=images, fit=fit, progress=display, **floating)
                 segmenters[precision] = load_segmenter(path)
             except ParityError as error:
                 display.say(f"Left out of the comparison: {error}")
         segmenters["int8"] = load_segmenter(int8)
+        for segmenter in segmenters.values():
+            segmenter.fit = fit
         return {name: evaluate(segmenter, dataset, display=display).scores for name, segmenter in segmenters.items()}
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from keras_segnet._compat import litert_schema
 from keras_segnet.data.dataset import Classes
+from keras_segnet.data.geometry import Fit
 from keras_segnet.inference.segmenters import CONTENTS
 
 LABELS = "labels.txt"
@@ -60,6 +61,15 @@ not know, and refuses the file.
 """
 
 
+FITTING = {
+    "stretch": "The whole image, resized to this size.",
+    "pad": "The whole image, resized with its aspect ratio and padded with black below and to the right.",
+    "tile": "A part of the image, at the image's own scale.",
+    "auto": "The whole image, resized to this size; of one more than twice as high or wide, a part at its own scale.",
+}
+"""What MediaPipe cannot do by itself and its users are told: how an image becomes an input, by the rule."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A table of the schema. Values are bytes as int, strings, float arrays, bytes, tables, or lists of these."""
@@ -72,7 +82,9 @@ def table(kind: str, **fields: Any) -> Table:
     return Table(kind, fields)
 
 
-def with_metadata(model: bytes, head: str, precision: str, num_classes: int, classes: Classes | None) -> bytes:
+def with_metadata(
+    model: bytes, head: str, precision: str, num_classes: int, classes: Classes | None, fit: Fit | None
+) -> bytes:
     """A .tflite file with both notes.
 
     Args:
@@ -81,6 +93,7 @@ def with_metadata(model: bytes, head: str, precision: str, num_classes: int, cla
         precision: of the file.
         num_classes: number of classes.
         classes: names, and colours for overlays. Without them labels.txt holds "class 0", "class 1", ...
+        fit: the rule by which images become inputs, or None.
     """
     import flatbuffers
 
@@ -98,7 +111,9 @@ def with_metadata(model: bytes, head: str, precision: str, num_classes: int, cla
     contents: dict[str, Any] = {"head": head, "classes": num_classes, "precision": precision}
     if classes is not None:
         contents |= {"names": classes.names, "colours": classes.colours, "ignored": classes.ignored}
-    for name, note in ((CONTENTS, json.dumps(contents).encode()), ("TFLITE_METADATA", _model_metadata(head))):
+    if fit is not None:
+        contents |= fit.record()
+    for name, note in ((CONTENTS, json.dumps(contents).encode()), ("TFLITE_METADATA", _model_metadata(head, fit))):
         entry, buffer = schema.MetadataT(), schema.BufferT()
         entry.name, entry.buffer = name, len(file.buffers)
         buffer.data = np.frombuffer(note, np.uint8)
@@ -119,12 +134,12 @@ def _with_file(model: bytes, name: str, text: str) -> bytes:
     return buffer.getvalue()
 
 
-def _model_metadata(head: str) -> bytes:
+def _model_metadata(head: str, fit: Fit | None) -> bytes:
     scores = head != "class_map"
     image = table(
         "TensorMetadata",
         name="image",
-        description="RGB 0..255; colours are normalised inside.",
+        description="RGB 0..255; colours are normalised inside." + (f" {FITTING[fit.rule]}" if fit else ""),
         content=table(
             "Content",
             content_properties_type=IMAGE_PROPERTIES,

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_segnet.data.geometry import Fit
 from keras_segnet.errors import InputError
 from keras_segnet.exporting.heads import head as head_of
 from keras_segnet.exporting.network import in_float32, require_tensorflow
@@ -33,6 +34,7 @@ def to_onnx(
     input_size: tuple[int, int] | None = None,
     dynamic_batch: bool = False,
     images: Sequence[np.ndarray] | None = None,
+    fit: Fit | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ParityReport:
@@ -52,6 +54,8 @@ def to_onnx(
         dynamic_batch: whether the file takes any number of images at once; TensorRT wants to be told their least, usual
             and largest number then. Default False: one image, for which an engine can be built with no such word.
         images: uint8 RGB images to compare on, beside drawn streets and noise. Default: none.
+        fit: the rule by which images become inputs, which the file tells those who run it. Default: it tells none, and
+            they stretch images.
         overwrite: whether a file that is there may be replaced. Default False.
         progress: shows how far the comparison is.
 
@@ -79,7 +83,9 @@ def to_onnx(
 
     def write(partial: Path) -> None:
         converted = _convert(model, (None if dynamic_batch else 1, *size, 3), head, finish)
-        contents = {"head": head, "classes": reference.num_classes, "precision": "float32"}
+        contents: dict[str, Any] = {"head": head, "classes": reference.num_classes, "precision": "float32"}
+        if fit is not None:
+            contents |= fit.record()
         partial.write_bytes(_finished(converted, contents).SerializeToString())
 
     return export_through_gate(target, write, model, OnnxFile, images, progress)

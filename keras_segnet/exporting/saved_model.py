@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -11,12 +12,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_segnet.data.geometry import Fit
 from keras_segnet.exporting.constants import Filters, last_place, match
 from keras_segnet.exporting.layerwise import Held
 from keras_segnet.exporting.network import in_float32, require_tensorflow
 from keras_segnet.exporting.parity import ParityReport
 from keras_segnet.exporting.writing import check_path, export_through_gate
 from keras_segnet.inference.segmenters import SavedModelSegmenter
+from keras_segnet.inference.segmenters.contents import NOTE
 from keras_segnet.models.graph import ends_in_softmax
 from keras_segnet.progress import Progress, silent
 
@@ -26,6 +29,7 @@ def to_saved_model(
     path: str | os.PathLike[str],
     *,
     images: Sequence[np.ndarray] | None = None,
+    fit: Fit | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ParityReport:
@@ -39,6 +43,8 @@ def to_saved_model(
         model: a network of this library, under the TensorFlow backend.
         path: of the folder to write.
         images: uint8 RGB images to compare on, beside drawn streets and noise. Default: none.
+        fit: the rule by which images become inputs, which the file tells those who run it. Default: it tells none, and
+            they stretch images.
         overwrite: whether a SavedModel that is there may be replaced. Default False.
         progress: shows how far the comparison is.
 
@@ -53,7 +59,13 @@ def to_saved_model(
     require_tensorflow()
     target = check_path(path, "", overwrite)
     model = in_float32(model)
-    return export_through_gate(target, lambda partial: _write(model, partial), model, SavedModelFile, images, progress)
+
+    def write(partial: Path) -> None:
+        _write(model, partial)
+        if fit is not None:
+            (partial / NOTE).write_text(json.dumps(fit.record()) + "\n", encoding="utf-8")
+
+    return export_through_gate(target, write, model, SavedModelFile, images, progress)
 
 
 def _write(model: keras.Model, path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from keras_segnet.catalogue import INTERFACES, PRECISIONS
 from keras_segnet.colours import distinct_colours
 from keras_segnet.data.dataset import Classes
+from keras_segnet.data.geometry import Fit
 from keras_segnet.errors import InputError, refuse_unknown
 from keras_segnet.exporting.heads import head as head_of
 from keras_segnet.exporting.metadata import with_metadata
@@ -37,6 +38,7 @@ def to_tflite(
     input_size: tuple[int, int] | None = None,
     classes: Classes | Sequence[str] | None = None,
     images: Sequence[np.ndarray] | None = None,
+    fit: Fit | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ParityReport:
@@ -62,6 +64,8 @@ def to_tflite(
         classes: names of the classes, with their colours as a data set has them (`dataset.classes`) or alone. Programs
             that open the file show them. Default: "class 0", "class 1", ...
         images: uint8 RGB images to compare on, beside drawn streets and noise. Default: none.
+        fit: the rule by which images become inputs, which the file tells those who run it. Default: it tells none, and
+            they stretch images.
         overwrite: whether a file that is there may be replaced. Default False.
         progress: shows how far calibration and comparison are.
 
@@ -106,7 +110,7 @@ def to_tflite(
             content = convert_to_int8(converter, calibration, size, interface, progress)
         else:
             content = bytes(converter.convert())
-        partial.write_bytes(with_metadata(content, head, precision, reference.num_classes, named))
+        partial.write_bytes(with_metadata(content, head, precision, reference.num_classes, named, fit))
 
     return export_through_gate(target, write, model, TFLiteFile, images, progress)
 

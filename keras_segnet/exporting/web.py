@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from keras_segnet.data.dataset import Classes
+from keras_segnet.data.geometry import STRETCH, Fit
 from keras_segnet.errors import InputError
 from keras_segnet.exporting.network import in_float32
 from keras_segnet.exporting.parity import ParityReport
@@ -56,6 +57,7 @@ def to_web(
     classes: Classes | Sequence[str] | None = None,
     images: Sequence[np.ndarray] | None = None,
     runtime: str | os.PathLike[str] = RUNTIME,
+    fit: Fit | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ParityReport:
@@ -75,6 +77,8 @@ def to_web(
         images: uint8 RGB images on which the files are compared with the model, beside drawn streets and noise.
             Default: none. The check image is a drawn street, since every visitor of the page can see it.
         runtime: folder with LiteRT.js, as `make web-runtime` writes it.
+        fit: the rule by which images become inputs, which the file tells those who run it. Default: it tells none, and
+            they stretch images.
         overwrite: whether an earlier web export at `path` may be replaced. Default False.
         progress: shows how far calibration and comparison are.
 
@@ -116,6 +120,7 @@ def to_web(
                     input_size=size,
                     classes=classes,
                     images=images,
+                    fit=fit,
                     progress=progress,
                     **options,
                 )
@@ -126,6 +131,7 @@ def to_web(
                 "name": model.name,
                 "height": size[0],
                 "width": size[1],
+                "fit": (fit or STRETCH).rule,
                 "classes": [
                     {"name": name, "colour": colour} for name, colour in zip(shown.names, shown.colours, strict=True)
                 ],

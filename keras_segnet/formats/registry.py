@@ -12,7 +12,7 @@ from typing import Any
 from keras_segnet.catalogue import HEADS
 from keras_segnet.errors import InputError, refuse_unknown
 
-COMMON = {"model", "path", "images", "overwrite", "progress"}
+COMMON = {"model", "path", "images", "fit", "overwrite", "progress"}
 """Arguments of every function that exports."""
 
 

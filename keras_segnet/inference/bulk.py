@@ -24,7 +24,7 @@ from keras_segnet.data.images import (
 )
 from keras_segnet.errors import InputError, refuse_unknown
 from keras_segnet.files import read_lines, whole_file
-from keras_segnet.inference.segmenters import Prediction, Segmenter
+from keras_segnet.inference.segmenters import Labelled, Prediction, Segmenter
 from keras_segnet.inference.stream import predict_each
 from keras_segnet.pictures.overlays import Paint, overlay
 from keras_segnet.pictures.uncertainty import write_uncertainty
@@ -208,7 +208,7 @@ class _Labeller:
 
         yield from predict_each(self.segmenter, inputs, read, self._write_image)
 
-    def _write_image(self, content: tuple[str, np.ndarray], prediction: Prediction) -> str:
+    def _write_image(self, content: tuple[str, np.ndarray], prediction: Prediction | Labelled) -> str:
         (name, image), label = content, prediction.label
         (self.output / name).parent.mkdir(parents=True, exist_ok=True)
         if prediction.uncertainty is not None:
@@ -236,7 +236,7 @@ class _Labeller:
                 film.append(overlay(image, mask, *self.paint))
             return f"{video.name} {path.stem}"
 
-        def write_prediction(frame: Frame, prediction: Prediction) -> str:
+        def write_prediction(frame: Frame, prediction: Prediction | Labelled) -> str:
             return write(frame, prediction.label)
 
         def is_known(frame: Frame) -> bool:

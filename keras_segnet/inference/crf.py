@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
+from keras_segnet.data.geometry import Window
 from keras_segnet.inference.permutohedral import PermutohedralLattice
 from keras_segnet.inference.segmenters import Prediction, Segmenter
 
@@ -144,12 +145,13 @@ def position_and_colour(image: np.ndarray, deviation: float, colour_deviation: f
 
 
 class DenseCRFSegmenter(Segmenter):
-    """A segmenter whose probabilities `dense_crf` refines, with its defaults, at each image's own size."""
+    """A segmenter whose probabilities `dense_crf` refines, with its defaults, at the own size of each image or part."""
 
     def __init__(self, segmenter: Segmenter) -> None:
         self.segmenter = segmenter
         self.num_classes = segmenter.num_classes
         self.input_size = segmenter.input_size
+        self.fit = segmenter.fit
         self.batch_size = segmenter.batch_size
 
     def run_with_uncertainty(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -158,9 +160,11 @@ class DenseCRFSegmenter(Segmenter):
     def run(self, images: np.ndarray) -> np.ndarray:
         return self.segmenter.run(images)
 
-    def restore(self, image: np.ndarray, probabilities: np.ndarray, uncertainty: np.ndarray | None) -> Prediction:
-        coarse = self.segmenter.restore(image, probabilities, uncertainty)
-        return Prediction(dense_crf(coarse.probabilities, image), coarse.uncertainty)
+    def restore(
+        self, window: Window, image: np.ndarray, probabilities: np.ndarray, uncertainty: np.ndarray | None
+    ) -> Prediction:
+        coarse = self.segmenter.restore(window, image, probabilities, uncertainty)
+        return Prediction(dense_crf(coarse.probabilities, window.part(image)), coarse.uncertainty)
 
 
 def _update(log_probabilities: np.ndarray, messages: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

@@ -18,6 +18,7 @@ class FlipAveraging(Segmenter):
         self.segmenter = segmenter
         self.num_classes = segmenter.num_classes
         self.input_size = segmenter.input_size
+        self.fit = segmenter.fit
         self.batch_size = segmenter.batch_size
 
     def run(self, images: np.ndarray) -> np.ndarray:

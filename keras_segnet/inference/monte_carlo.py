@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from keras_segnet.errors import InputError
-from keras_segnet.inference.segmenters import KerasSegmenter, load_keras_model
+from keras_segnet.inference.segmenters import KerasSegmenter, fit_beside, load_keras_model
 from keras_segnet.inference.segmenters.base import are_probabilities, softmax
 from keras_segnet.progress import Progress, silent
 
@@ -213,6 +213,8 @@ def load_monte_carlo_segmenter(path: str | os.PathLike[str], samples: int = SAMP
         raise InputError(f"{path} cannot be sampled: dropout is in .keras files only, not in exported ones.")
     model = load_keras_model(path)
     try:
-        return MonteCarloSegmenter(model, samples)
+        segmenter = MonteCarloSegmenter(model, samples)
     except InputError as error:
         raise InputError(f"{path} cannot be sampled: {error}") from error
+    segmenter.fit = fit_beside(path)
+    return segmenter

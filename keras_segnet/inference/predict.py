@@ -12,12 +12,13 @@ from typing import Any
 
 from keras_segnet.catalogue import RESULTS
 from keras_segnet.data.dataset import Classes
+from keras_segnet.data.geometry import Window
 from keras_segnet.errors import InputError, refuse_unknown
 from keras_segnet.inference.bulk import check_inputs, count_frames, find_inputs, is_done, label_all
 from keras_segnet.inference.classes import classes_of
 from keras_segnet.inference.monte_carlo import SAMPLES
 from keras_segnet.inference.on_ray import label_on_ray
-from keras_segnet.inference.open import open_segmenter
+from keras_segnet.inference.open import open_segmenter, said_of_tiles
 from keras_segnet.inference.segmenters import Segmenter
 from keras_segnet.pictures.legend import draw_legend
 from keras_segnet.pictures.overlays import Paint
@@ -63,8 +64,8 @@ class Predictions:
             height, width = self.input_size
             said.append(
                 f"{len(self.squeezed)} of them are not of the shape of the network's input, {height}x{width}, and were "
-                f"squeezed into it; {name} most, {self.squeezed[name]:.1f} times. Their masks show it: cut such images "
-                "into parts of that shape."
+                f"squeezed into it; {name} most, {self.squeezed[name]:.1f} times. Their masks show it: label them in "
+                "overlapping parts of that shape (fit tile), or train with fit pad."
             )
         return said
 
@@ -89,6 +90,9 @@ def predict(
     opacity: float = 0.5,
     background: str = "background",
     classes: Classes | None = None,
+    fit: str | None = None,
+    tile: tuple[int, int] | None = None,
+    overlap: int | None = None,
     ray: str | None = None,
     display: Display | None = None,
 ) -> Predictions:
@@ -111,6 +115,13 @@ def predict(
         background: name of the class that overlays leave as it is in the image. Default `"background"`, in small or
             large letters; where no class has that name, all are painted. `"none"` paints all.
         classes: names and colours. Default: those that are written in the file or beside it, else numbers.
+        fit: by which rule images become inputs: "stretch" (as a whole, whatever the aspect ratio), "pad" (as a whole,
+            with padding), "tile" (in overlapping parts, blended) or "auto" (in parts where an image is more than twice
+            as high or wide as the input, else stretched). Default: the rule that the model was trained with; "auto" for
+            a model that says none, but "stretch" for a `Segmenter`.
+        tile: height and width of the parts, in pixels of the image, each of which becomes an input. Default: the
+            input's size, over the image scale of training.
+        overlap: pixels that the parts share at least. Default: a quarter of their height and width.
         ray: address of a Ray cluster that does it; see `label_on_ray`. The model must be a path or a name then.
         display: where lines and bars are shown. Default: printed, with bars in Jupyter and in terminals.
 
@@ -139,16 +150,21 @@ def predict(
     where = Path(model).absolute() if is_path and Path(model).exists() else model
 
     def load() -> Segmenter:
-        return open_segmenter(where, samples=(samples or SAMPLES) if uncertainty else None, crf=crf)
+        drawn = (samples or SAMPLES) if uncertainty else None
+        return open_segmenter(where, samples=drawn, crf=crf, fit=fit, tile=tile, overlap=overlap)
 
     segmenter = load()
     if classes is None:
         classes = classes_of(Path(model) if is_path else Path(), segmenter.num_classes)
     paint = Paint(classes, opacity, _named(background, classes))
-    squeezed = {}
+    squeezed, tiled = {}, 0
     for each, size in display(check_inputs(wanted), len(wanted), "Checking images"):
-        if segmenter.input_size is not None and (factor := _squeeze(size, segmenter.input_size)) >= SQUEEZED:
+        layout = segmenter.layout(size)
+        tiled += len(layout.windows) > 1
+        if (factor := _squeeze(layout.windows[0])) >= SQUEEZED:
             squeezed[each.name] = factor
+    if said := said_of_tiles(segmenter, tiled, len(wanted)):
+        display.say(said)
     started = time.monotonic()
     if ray is None:
         labelled, total = label_all(segmenter, wanted, output, paint, write, resume), count_frames(wanted)
@@ -181,7 +197,7 @@ def _named(background: str, classes: Classes) -> int | None:
     raise InputError(f"`background` must be one of {allowed}; not {background!r}.")
 
 
-def _squeeze(size: tuple[int, int], input_size: tuple[int, int]) -> float:
-    """By which factor the aspect ratio of an image changes, from 1 up."""
-    change = (size[1] / size[0]) / (input_size[1] / input_size[0])
+def _squeeze(window: Window) -> float:
+    """By which factor the aspect ratio of a part of an image changes in the input, from 1 up."""
+    change = (window.size[1] / window.size[0]) / (window.content[1] / window.content[0])
     return max(change, 1 / change)

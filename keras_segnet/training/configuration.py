@@ -32,6 +32,9 @@ OPTIMIZERS = {"muon": 4e-3, "adamw": 2e-3, "sgd": 0.1}
 DEEP_SGD_RATE = 1e-3
 """Learning rate of SGD for networks that are not of the paper's Table 1, as in the released solvers."""
 
+FITS = ("auto", "stretch", "pad", "tile")
+"""Rules by which an image becomes network inputs: those of `keras_segnet.data.geometry.Fit`."""
+
 SCHEDULES = ("cosine", "constant")
 NORMALIZATIONS = ("valid_pixels", "weights", "sum")
 BALANCINGS = (*BALANCING, "released", "none")
@@ -94,6 +97,15 @@ class RunConfig:
     )
     width: float = setting(1.0, "Multiply the channels of every layer by this.")
     input_size: tuple[int, int] = setting((360, 480), "Train at this size, in pixels.")
+    fit: str = setting(
+        "auto",
+        "Make inputs of images by this rule, which the model keeps: stretch (the whole image, whatever its aspect "
+        "ratio), pad (the whole image, with ignored pixels beside it), tile (crops at the image's own scale), or auto "
+        "(tile for images more than twice as high or wide as the input, stretch for others).",
+        choices=FITS,
+        before="stretch",
+    )
+    image_scale: float = setting(1.0, "Multiply the size of images by this before crops are cut, with tile and auto.")
     epochs: int = setting(100, "Pass over the training set this often.", least=1)
     batch_size: int = setting(4, "Train on this many images a step.", least=1)
     accumulate: int = setting(
@@ -189,6 +201,8 @@ class RunConfig:
             raise InputError(f"`input_size` must be a height and a width, both at least 1; not {self.input_size}.")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise InputError(f"`scale` must be two positive numbers, the smaller first; not {self.scale}.")
+        if not self.image_scale > 0:
+            raise InputError(f"`image_scale` must be above 0, not {self.image_scale:g}.")
         if not self.width > 0:
             raise InputError(f"`width` must be above 0, not {self.width:g}.")
         if self.largest_weight is not None and not self.largest_weight > 0:
@@ -299,6 +313,7 @@ def with_settings(parameters: list[inspect.Parameter]) -> Callable[[Function], F
 __all__ = [
     "BALANCINGS",
     "DEEP_SGD_RATE",
+    "FITS",
     "MONITORS",
     "NORMALIZATIONS",
     "OPTIMIZERS",

@@ -41,7 +41,8 @@ def build_for_training(config: RunConfig, classes: Classes, steps: int) -> keras
             classes.ignored,
             normalization=config.loss_normalization,
         ),
-        metrics=[SegmentationScores(len(classes), classes.ignored)],
+        # Pixels beside an image are ignored, where no label is too.
+        metrics=[SegmentationScores(len(classes), classes.ignored_or_unused)],
     )
     return model
 

@@ -37,6 +37,7 @@ from keras_segnet.callbacks import (
 )
 from keras_segnet.data import Augmentation, SegmentationDataset, count_classes, evaluation_batches
 from keras_segnet.data.dataset import Classes
+from keras_segnet.data.geometry import Fit
 from keras_segnet.data.pipeline import EpochBatches, for_keras, names_in_batch, steps_per_epoch, training_epochs
 from keras_segnet.errors import InputError
 from keras_segnet.files import PARTIAL, first_line, read_json, read_text, reading, whole_file, write_text
@@ -233,6 +234,7 @@ def fit(
         epoch = 0
     augmentation = Augmentation(scale=config.scale) if config.augment else None
     interruption = Interruption()
+    fitting = Fit(config.fit, config.image_scale)
     changes: list[keras.callbacks.Callback] = []
     if config.balancing not in ("none", "released"):
         changes.append(
@@ -244,7 +246,7 @@ def fit(
         changes.append(WeightAveraging())
     if config.recalibrate:
         passes = interruption.between(progress.progress)
-        changes.append(BatchNormRecalibration(training, config.batch_size, config.input_size, passes))
+        changes.append(BatchNormRecalibration(training, config.batch_size, config.input_size, passes, fitting))
     if share.writes:
         if not run.exists():
             run.lock()
@@ -257,7 +259,7 @@ def fit(
     synchronize(model)
     part = (share.process, share.processes)
     epochs = training_epochs(
-        training, config.batch_size, config.input_size, augmentation, config.seed, epoch, part=part
+        training, config.batch_size, config.input_size, augmentation, config.seed, epoch, part=part, fit=fitting
     )
     with interruption:
         model.fit(
@@ -265,7 +267,7 @@ def fit(
             initial_epoch=epoch,
             epochs=config.epochs,
             validation_data=evaluation_batches(
-                validation, config.batch_size, config.input_size, part=part, multiple=share.devices
+                validation, config.batch_size, config.input_size, part=part, multiple=share.devices, fit=fitting
             ),
             callbacks=[
                 *changes,

@@ -17,7 +17,7 @@ from keras_segnet.data.pipeline import steps_per_epoch
 from keras_segnet.errors import InputError
 from keras_segnet.evaluation.evaluate import Evaluation, evaluate
 from keras_segnet.evaluation.report import write_report
-from keras_segnet.inference.segmenters import KerasSegmenter, load_keras_model
+from keras_segnet.inference.segmenters import load_keras_model, load_segmenter
 from keras_segnet.progress import Display, Printed
 from keras_segnet.training.configuration import (
     WEIGHT_FILES,
@@ -200,7 +200,7 @@ def report(
     run: Run, config: RunConfig, training: SegmentationDataset, validation: SegmentationDataset, display: Display
 ) -> TrainedRun:
     """Scores the run's model on the validation images, and writes report.md and its pictures."""
-    segmenter = KerasSegmenter(load_keras_model(run.model_path))
+    segmenter = load_segmenter(run.model_path)
     evaluation = evaluate(segmenter, validation, display=display)
     settings: dict[str, object] = {name: as_text(value) for name, value in asdict(config).items()}
     title, matrix = f"{config.model} on {training.name}", evaluation.matrix

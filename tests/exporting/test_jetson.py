@@ -13,6 +13,7 @@ import pytest
 
 from keras_segnet.colours import distinct_colours
 from keras_segnet.data import Classes
+from keras_segnet.data.geometry import Fit
 from keras_segnet.data.images import read_image
 from keras_segnet.exporting import to_tflite
 from keras_segnet.inference import load_segmenter
@@ -23,7 +24,7 @@ FILES = {
     "probabilities": {},
     "logits": {"head": "logits", "precision": "float16"},
     "class_map": {"head": "class_map", "precision": "int8", "interface": "uint8"},
-    "int8": {"precision": "int8", "interface": "int8"},
+    "int8": {"precision": "int8", "interface": "int8", "fit": Fit("pad")},
 }
 CLASSES = Classes(tuple(f"thing {i}" for i in range(11)), distinct_colours(11)[::-1])
 # As where none of these is installed; what else is imported is in the three packages' own hands.

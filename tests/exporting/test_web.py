@@ -21,6 +21,7 @@ from playwright.sync_api import sync_playwright
 from keras_segnet.cli.main import run
 from keras_segnet.colours import distinct_colours
 from keras_segnet.data.dataset import Classes
+from keras_segnet.data.geometry import Fit
 from keras_segnet.data.images import resize_image
 from keras_segnet.errors import InputError
 from keras_segnet.exporting import to_tflite
@@ -177,6 +178,42 @@ def test_the_page_resizes_as_the_library_does(size, folder, browser, serve):
     )
     expected = resize_image(image, (45, 61)).astype(int)
     assert np.abs(np.array(found).reshape(45, 61, 3) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(45, 61), (100, 150), (30, 300), (137, 20), (1, 1)])
+def test_the_page_makes_inputs_as_the_library_does(size, folder, browser, serve):
+    page = browser.new_context().new_page()
+    page.goto(serve(folder) + "model.json")
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    rgba = np.dstack([image, np.full(size, 255, np.uint8)])
+    for fit in ("stretch", "pad"):
+        found, height, width = page.evaluate(
+            "async ([data, height, width, fit]) => { const { toInput } = await import('./resize.js');"
+            " const image = new ImageData(Uint8ClampedArray.from(data), width, height);"
+            " const made = toInput(image, { height: 45, width: 61, fit });"
+            " return [[...made.pixels], made.height, made.width] }",
+            [rgba.ravel().tolist(), *size, fit],
+        )
+        (window,) = Fit(fit).layout(size, (45, 61)).windows
+        assert (height, width) == window.content
+        assert np.abs(np.array(found).reshape(45, 61, 3) - window.image(image).astype(int)).max() <= 1
+
+
+def test_the_page_pads_where_the_model_was_trained_so(folder, browser, serve, streets, tmp_path):
+    shutil.copytree(folder, tmp_path / "page")
+    description = json.loads((folder / "model.json").read_text())
+    assert description["fit"] == "stretch"
+    (tmp_path / "page" / "model.json").write_text(json.dumps(description | {"fit": "pad"}))
+    image = streets[5][:20]  # As wide as the input, so nothing is resized.
+    cv2.imwrite(str(tmp_path / "street.png"), image[..., ::-1])
+    page, _ = opened(browser, serve(tmp_path / "page") + "?only=cpu")
+    segmenter = load_segmenter(folder / "cpu.tflite")
+    segmenter.fit = Fit("pad")
+    expected = segmenter.label(image)
+    assert np.array_equal(shown_labels(page, tmp_path / "street.png"), expected)
+    shares = np.bincount(expected.ravel(), minlength=11) / expected.size
+    legend = page.eval_on_selector_all("#legend li", "items => items.map(item => item.textContent)")
+    assert legend == [name + (f"{100 * s:.1f} %" if s else "") for name, s in zip(CLASSES.names, shares, strict=True)]
 
 
 def test_camera_and_video_play(folder, browser, serve, tmp_path):

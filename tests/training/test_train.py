@@ -19,8 +19,11 @@ import tiny_network
 import keras_segnet
 from keras_segnet.cli.main import run
 from keras_segnet.data import street_scenes, write_folder
+from keras_segnet.data.geometry import Fit
 from keras_segnet.data.images import write_png
 from keras_segnet.errors import InputError
+from keras_segnet.inference import load_segmenter
+from keras_segnet.metrics import ConfusionMatrix
 from keras_segnet.models import NETWORKS
 from keras_segnet.progress import Display
 from keras_segnet.training.run import Run
@@ -293,6 +296,20 @@ def test_a_checkpoint_without_an_optimiser_is_refused(finished: TrainedRun) -> N
     finished.model().save(finished.folder / "checkpoint.keras")
     with pytest.raises(InputError, match=r"checkpoint\.keras cannot be read as a checkpoint: it has no optimiser"):
         keras_segnet.train(output=finished.folder, resume=True, display=Display())
+
+
+def test_a_run_keeps_the_rule_by_which_images_become_inputs(data: Path, tiny: None, tmp_path: Path) -> None:
+    settings = {**TINY, "input_size": (10, 14), "epochs": 1, "fit": "tile", "image_scale": 0.75}
+    trained = keras_segnet.train(data, output=tmp_path / "run", display=Display(), **settings)
+    assert trained is not None
+    segmenter = load_segmenter(trained.folder / "model.keras")
+    assert segmenter.fit == Fit("tile", image_scale=0.75)
+    dataset = keras_segnet.data.folder(data, "val")
+    expected = ConfusionMatrix(len(dataset.classes), dataset.classes.ignored)
+    for image, label in map(dataset.__getitem__, range(len(dataset))):
+        assert len(segmenter.layout(label.shape).windows) > 1
+        expected.add(label, segmenter.label(image))
+    np.testing.assert_array_equal(trained.matrix.counts, expected.counts)
 
 
 def test_an_input_below_the_networks_stride_is_refused(data: Path, tmp_path: Path) -> None:

@@ -38,6 +38,31 @@ Crf = Annotated[
 ]
 
 
+FitRule = Annotated[
+    str | None,
+    typer.Option(
+        "--fit",
+        help="Make inputs of images by this rule: stretch (whole, whatever the aspect ratio), pad (whole, with "
+        "padding), tile (in overlapping parts), or auto (tile for images more than twice as high or wide as the input, "
+        "stretch for others). [default: the model's own; auto where it says none]",
+    ),
+]
+
+Tile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HEIGHTxWIDTH",
+        help="Label images in overlapping parts of this size, in their own pixels. [default: the input's size, for fit "
+        "tile]",
+    ),
+]
+
+Overlap = Annotated[
+    int | None,
+    typer.Option(min=0, help="Let parts share at least so many pixels, for tile. [default: a quarter of a part]"),
+]
+
+
 def as_option(name: str, kind: Any, help: str) -> inspect.Parameter:
     """A keyword of the library as an option of a command: None where it is not given, a size as HEIGHTxWIDTH."""
     is_size = kind == tuple[int, int]
@@ -62,13 +87,13 @@ def chosen(options: dict[str, Any]) -> dict[str, Any]:
     return given | {name: parse_size(value) for name, value in given.items() if name == "input_size"}
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str, option: str = "input_size") -> tuple[int, int]:
     """Reads HEIGHTxWIDTH, as in 360x480."""
     from keras_segnet.errors import InputError
 
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
-        raise InputError(f"--input-size must be HEIGHTxWIDTH, two positive whole numbers as in 360x480; not {text!r}.")
+        raise InputError(f"`{option}` must be HEIGHTxWIDTH, two positive whole numbers as in 360x480; not {text!r}.")
     return int(parts[0]), int(parts[1])
 
 

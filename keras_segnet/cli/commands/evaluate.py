@@ -9,7 +9,17 @@ import typer
 
 from keras_segnet.catalogue import refuse_missing_model
 from keras_segnet.cli import screen
-from keras_segnet.cli.commands.arguments import MODEL_HELP, Crf, Data, Split, refuse_missing_folder
+from keras_segnet.cli.commands.arguments import (
+    MODEL_HELP,
+    Crf,
+    Data,
+    FitRule,
+    Overlap,
+    Split,
+    Tile,
+    parse_size,
+    refuse_missing_folder,
+)
 from keras_segnet.cli.screen import console, say
 
 
@@ -33,6 +43,9 @@ def evaluate(
             "Csurka's.",
         ),
     ] = False,
+    fit: FitRule = None,
+    tile: Tile = None,
+    overlap: Overlap = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the scores to this file too.")] = None,
 ) -> None:
     """Score a model on labelled images, at the labels' own resolution.
@@ -50,7 +63,17 @@ def evaluate(
     if json_file is not None:
         refuse_missing_folder(json_file)
     found = keras_segnet.evaluate(
-        model, data, split.value, boundary=boundary, samples=samples, flip=flip, crf=crf, display=screen.Screen()
+        model,
+        data,
+        split.value,
+        boundary=boundary,
+        samples=samples,
+        flip=flip,
+        crf=crf,
+        fit=fit,
+        tile=None if tile is None else parse_size(tile, "tile"),
+        overlap=overlap,
+        display=screen.Screen(),
     )
     console.print(screen.scores_table(found.title, found.rows()))
     if boundary:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from keras_segnet.catalogue import RESULTS, refuse_missing_model
-from keras_segnet.cli.commands.arguments import MODEL_HELP, Crf, fail
+from keras_segnet.cli.commands.arguments import MODEL_HELP, Crf, FitRule, Overlap, Tile, fail, parse_size
 from keras_segnet.cli.screen import Screen, say
 from keras_segnet.errors import refuse_unknown
 
@@ -35,6 +35,9 @@ def predict(
     background: Annotated[
         str, typer.Option(help="The class that overlays leave as it is in the image; 'none' paints all.")
     ] = "background",
+    fit: FitRule = None,
+    tile: Tile = None,
+    overlap: Overlap = None,
     ray: Annotated[
         str | None,
         typer.Option(
@@ -56,6 +59,9 @@ def predict(
 
     Example: `keras-segnet predict runs/first/model.keras holiday.jpg monday tuesday --output labelled`
 
+    Images more than twice as high or wide as the network's input are labelled in overlapping tiles:
+    `keras-segnet predict segnet_edge aerial.tif --tile 720x960 --overlap 240`
+
     With no training: `keras-segnet predict segnet_edge street.jpg` (11 classes of road scenes, trained on CamVid)
     """
     refuse_missing_model(model)
@@ -75,6 +81,9 @@ def predict(
             samples=samples,
             opacity=opacity,
             background=background,
+            fit=fit,
+            tile=None if tile is None else parse_size(tile, "tile"),
+            overlap=overlap,
             ray=ray,
             display=Screen(),
         )

@@ -1,7 +1,7 @@
 // The page: an image, a video or the camera in; an overlay with a legend out.
 
 import { loadRuntime, selfTest } from "./network.js";
-import { resize } from "./resize.js";
+import { toInput } from "./resize.js";
 
 /** @typedef {import("./network.js").Network} Network */
 /** @typedef {HTMLImageElement | HTMLVideoElement | ImageBitmap} Source */
@@ -37,25 +37,26 @@ const say = (text) => (status.textContent = text);
  */
 async function show(network, source, height, width) {
   const start = performance.now();
-  const { classes } = network.description;
+  const { classes, width: stride } = network.description;
   [scratch.height, scratch.width] = [height, width];
   const context = /** @type {CanvasRenderingContext2D} */ (scratch.getContext("2d", { willReadFrequently: true }));
   context.drawImage(source, 0, 0, width, height);
-  const pixels = resize(context.getImageData(0, 0, width, height), network.description.height, network.description.width);
-  const labels = await network.run(pixels);
-  const overlay = new ImageData(network.description.width, network.description.height);
+  const input = toInput(context.getImageData(0, 0, width, height), network.description);
+  const labels = await network.run(input.pixels);
+  const overlay = new ImageData(input.width, input.height);
   const counts = new Array(classes.length).fill(0);
-  labels.forEach((label, i) => {
+  for (let i = 0; i < input.width * input.height; i++) {
+    const label = labels[Math.floor(i / input.width) * stride + (i % input.width)];
     counts[label]++;
     overlay.data.set(classes[label].colour, 4 * i);
     overlay.data[4 * i + 3] = 255;
-  });
+  }
   [painted.height, painted.width] = [overlay.height, overlay.width];
   /** @type {CanvasRenderingContext2D} */ (painted.getContext("2d")).putImageData(overlay, 0, 0);
   redraw = draw;
   draw();
   [...legend.children].forEach((item, i) => {
-    const share = counts[i] / labels.length;
+    const share = counts[i] / (input.width * input.height);
     item.classList.toggle("absent", !counts[i]);
     /** @type {HTMLElement} */ (item.lastElementChild).textContent = counts[i] ? `${(100 * share).toFixed(1)} %` : "";
   });

@@ -4,7 +4,7 @@ import { Tensor, getWebGpuDevice, loadAndCompile, loadLiteRt, supportsFeature } 
 
 /**
  * What `keras-segnet export --format web` writes into model.json.
- * @typedef {{name: string, height: number, width: number, classes: {name: string, colour: number[]}[],
+ * @typedef {{name: string, height: number, width: number, fit: string, classes: {name: string, colour: number[]}[],
  *   files: Record<"cpu" | "gpu", {path: string, input: "uint8" | "float32", agreement: number}>}} Description
  */
 

@@ -38,6 +38,26 @@ function linearTaps(centre, from) {
 }
 
 /**
+ * The network input of an image: stretched to it, or resized with its aspect ratio and padded below and to the right.
+ * @param {ImageData} image any size
+ * @param {{height: number, width: number, fit: string}} input its size, and the rule
+ * @returns {{pixels: Uint8Array<ArrayBuffer>, height: number, width: number}} RGB, `height * width * 3` bytes of the
+ *   input, and the size of the image in it
+ */
+export function toInput(image, input) {
+  if (input.fit !== "pad") return { ...input, pixels: resize(image, input.height, input.width) };
+  const factor = Math.min(input.height / image.height, input.width / image.width);
+  const height = Math.max(1, Math.round(image.height * factor));
+  const width = Math.max(1, Math.round(image.width * factor));
+  const content = resize(image, height, width);
+  const pixels = new Uint8Array(input.height * input.width * 3);
+  for (let y = 0; y < height; y++) {
+    pixels.set(content.subarray(y * width * 3, (y + 1) * width * 3), y * input.width * 3);
+  }
+  return { pixels, height, width };
+}
+
+/**
  * @param {ImageData} image any size
  * @param {number} height of the result
  * @param {number} width of the result

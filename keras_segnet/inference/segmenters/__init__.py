@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 from pathlib import Path
 
 from keras_segnet.catalogue import ANY_MODEL, is_trained_network, refuse_missing_model
+from keras_segnet.data.geometry import AUTO, Fit
 from keras_segnet.errors import InputError
-from keras_segnet.inference.segmenters.base import Prediction, Segmenter, resize_maps
+from keras_segnet.inference.segmenters.base import Labelled, Prediction, Segmenter, blend
 from keras_segnet.inference.segmenters.contents import CONTENTS, read_contents
 from keras_segnet.inference.segmenters.keras import KerasSegmenter, load_keras_model
 from keras_segnet.inference.segmenters.onnx import OnnxSegmenter, import_for_onnx
@@ -29,6 +32,25 @@ def load_segmenter(path: str | os.PathLike[str], num_threads: int | None = None)
     """
     path = Path(path)
     refuse_missing_model(path)
+    segmenter = _open(path, num_threads)
+    if segmenter.fit is None:
+        segmenter.fit = fit_beside(path)
+    return segmenter
+
+
+def fit_beside(path: Path) -> Fit | None:
+    """The rule by which images become inputs that is written beside a model, in the config.json of its run; `auto` for
+    the name of a network that comes with the package; None where there is neither."""
+    if is_trained_network(path):
+        return AUTO
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        config = json.loads((path.parent / "config.json").read_text(encoding="utf-8"))
+        if isinstance(config, dict) and "input_size" in config:  # Others have a config.json too.
+            return Fit.recorded(config)
+    return None
+
+
+def _open(path: Path, num_threads: int | None) -> Segmenter:
     if path.suffix == ".keras" or is_trained_network(path):
         return KerasSegmenter(load_keras_model(path))
     if path.suffix == ".tflite":
@@ -43,15 +65,17 @@ def load_segmenter(path: str | os.PathLike[str], num_threads: int | None = None)
 __all__ = [
     "CONTENTS",
     "KerasSegmenter",
+    "Labelled",
     "OnnxSegmenter",
     "Prediction",
     "SavedModelSegmenter",
     "Segmenter",
     "TFLiteSegmenter",
+    "blend",
+    "fit_beside",
     "import_for_onnx",
     "load_keras_model",
     "load_segmenter",
     "open_tflite",
     "read_contents",
-    "resize_maps",
 ]

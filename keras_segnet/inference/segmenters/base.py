@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
+from keras_segnet.data.geometry import STRETCH, Fit, Layout, Window
 from keras_segnet.data.images import resize_image
 
 
@@ -27,19 +29,33 @@ class Prediction(NamedTuple):
         return self.probabilities.argmax(axis=-1).astype(np.uint8)
 
 
+class Labelled(NamedTuple):
+    """What a network says of an image in several windows: a `Prediction` without its probabilities, which take half a
+    GB for 4000x3000 pixels and 11 classes.
+
+    Attributes:
+        label: the most probable class of each pixel, uint8 `(height, width)`.
+        uncertainty: as of a `Prediction`.
+    """
+
+    label: np.ndarray
+    uncertainty: np.ndarray | None
+
+
 class Segmenter:
     """A network that accepts images of any size and gives class probabilities at their own resolution.
 
-    An image goes through these steps; each can be called by itself, and those from `run` on call those before them:
+    An image becomes one or several windows, see `keras_segnet.data.geometry`. They go through these steps; each can be
+    called by itself, and those from `run` on call those before them:
 
-        resize_to_input(image)   the image at the network's input size
+        layout(size)             the windows of an image; `window.image(image)` is the input of one
         to_input(images)         a batch as the bare network takes it: float32, or quantised
         infer(batch)             the bare network: what its head gives
         run(images)              class probabilities of a batch, at the network's size
-        restore(image, ...)      the same of one image, at its own size
+        restore(window, ...)     the same of one window, at its own size
         predict(image)           all of that for one image; `probabilities` and `label` are its parts
 
-    `keras_segnet.inference.predict_each` takes many images that way, in batches.
+    `keras_segnet.inference.predict_each` takes many images that way, in batches, a row of windows at a time.
 
     A new kind of file needs `infer`, and `to_input` where it does not take float32.
 
@@ -51,6 +67,7 @@ class Segmenter:
             and 1.
         batch_size: images that `predict_each` gives to the network at once.
         precision: "float32", "float16" or "int8", or None where a file does not say.
+        fit: the rule by which an image becomes inputs; None where none is known. Then an image is stretched.
     """
 
     num_classes: int
@@ -58,10 +75,15 @@ class Segmenter:
     head: str | None = None
     precision: str | None = None
     batch_size: int = 1
+    fit: Fit | None = None
 
     def resize_to_input(self, image: np.ndarray) -> np.ndarray:
-        """The image `(height, width, 3)` at the network's input size."""
+        """The whole image `(height, width, 3)` at the network's input size, whatever the rule."""
         return image if self.input_size is None else resize_image(image, self.input_size)
+
+    def layout(self, size: tuple[int, int]) -> Layout:
+        """The windows by which an image of a height and width becomes inputs, by the rule of `fit`."""
+        return (self.fit or STRETCH).layout(size, self.input_size)
 
     def to_input(self, images: np.ndarray) -> np.ndarray:
         """Images as the bare network takes them.
@@ -95,19 +117,30 @@ class Segmenter:
         """The same, and float32 `(batch, height, width)`, how uncertain they are, from a segmenter that can tell."""
         return self.run(images), None
 
-    def restore(self, image: np.ndarray, probabilities: np.ndarray, uncertainty: np.ndarray | None) -> Prediction:
-        """What the network gave for one image, resized bilinearly to the image's own size."""
-        size = image.shape[:2]
-        maps = None if uncertainty is None else resize_maps(uncertainty, size)
-        return Prediction(resize_maps(probabilities, size), maps)
+    def restore(
+        self, window: Window, image: np.ndarray, probabilities: np.ndarray, uncertainty: np.ndarray | None
+    ) -> Prediction:
+        """What the network gave for one window of an image, resized bilinearly to the window's own size."""
+        return Prediction(window.maps(probabilities), None if uncertainty is None else window.maps(uncertainty))
 
     def predict(self, image: np.ndarray) -> Prediction:
         """The prediction for one image, uint8 RGB `(height, width, 3)`, of any size, at that size.
 
-        It is resized to the network's input, and what the network gives is resized back.
+        It becomes inputs by the rule of `fit`, and what the network gives is resized and blended back.
         """
-        probabilities, uncertainty = self.run_with_uncertainty(self.resize_to_input(image)[None])
-        return self.restore(image, probabilities[0], None if uncertainty is None else uncertainty[0])
+        layout = self.layout(image.shape[:2])
+
+        def predict(window: Window) -> Prediction:
+            probabilities, uncertainty = self.run_with_uncertainty(window.image(image)[None])
+            return self.restore(window, image, probabilities[0], None if uncertainty is None else uncertainty[0])
+
+        bands = list(blend(layout, map(predict, layout.windows)))
+        if len(bands) == 1:
+            return bands[0]
+        probabilities, uncertainties = zip(*bands, strict=True)
+        return Prediction(
+            np.concatenate(probabilities), None if uncertainties[0] is None else np.concatenate(uncertainties)
+        )
 
     def probabilities(self, image: np.ndarray) -> np.ndarray:
         """Class probabilities of one image, float32 `(height, width, classes)`; see `predict`."""
@@ -118,11 +151,21 @@ class Segmenter:
         return self.predict(image).label
 
 
-def resize_maps(maps: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Resizes what a network gave for one image, float `(height, width, ...)`, bilinearly to `(height, width)`."""
-    if maps.shape[:2] == size:
-        return maps
-    return cv2.resize(maps, size[::-1], interpolation=cv2.INTER_LINEAR)
+def blend(layout: Layout, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+    """Joins the predictions for the windows of an image: bands of it from top to bottom, see `Layout.blend`."""
+
+    def as_maps(prediction: Prediction) -> np.ndarray:
+        probabilities, uncertainty = prediction
+        return probabilities if uncertainty is None else np.dstack([probabilities, uncertainty])
+
+    predictions = iter(predictions)
+    if len(layout.windows) == 1:
+        yield next(predictions)
+        return
+    first = next(predictions)
+    classes = first.probabilities.shape[-1]
+    for band in layout.blend(map(as_maps, itertools.chain([first], predictions))):
+        yield Prediction(band[..., :classes], None if first.uncertainty is None else band[..., classes])
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -16,6 +16,10 @@ CONTENTS = "keras_segnet"
 """Name under which an exported file says what is in it, as JSON: `head`, number of `classes`, `precision`."""
 
 
+NOTE = "keras_segnet.json"
+"""Name of the file in a SavedModel's folder that says the same, as far as a SavedModel does not."""
+
+
 def read_contents(path: Path) -> dict[str, Any]:
     """What a .tflite file of `to_tflite` says of itself; empty for others."""
     file = litert_schema().Model.GetRootAsModel(path.read_bytes(), 0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_segnet.data.geometry import Fit
 from keras_segnet.errors import InputError
 from keras_segnet.files import reading
 from keras_segnet.inference.segmenters.base import Segmenter
@@ -31,6 +32,7 @@ class OnnxSegmenter(Segmenter):
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
             (taken,), (given,) = self._session.get_inputs(), self._session.get_outputs()
             contents = parse_contents(self._session.get_modelmeta().custom_metadata_map.get(CONTENTS, "{}"))
+            self.fit = Fit.recorded(contents) if contents else None
             self.num_classes, self.input_size = classes_and_size(taken.shape, given.shape, contents)
             if taken.type not in DTYPES:
                 raise ValueError(f"its input is a {taken.type}, not one of {', '.join(DTYPES)}")

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_segnet.data.geometry import Fit
 from keras_segnet.files import reading
 from keras_segnet.inference.segmenters.base import Segmenter
-from keras_segnet.inference.segmenters.contents import classes_and_size
+from keras_segnet.inference.segmenters.contents import NOTE, classes_and_size, parse_contents
 
 
 class SavedModelSegmenter(Segmenter):
@@ -34,6 +35,8 @@ class SavedModelSegmenter(Segmenter):
             self._output = OUTPUT if OUTPUT in outputs else next(iter(outputs))
             given = outputs[self._output]
             self.num_classes, self.input_size = classes_and_size(_shape(taken), _shape(given), {})
+            if (note := path / NOTE).is_file():
+                self.fit = Fit.recorded(parse_contents(note.read_text(encoding="utf-8")))
             self._dtype = taken.dtype.as_numpy_dtype
         self._path = path
 

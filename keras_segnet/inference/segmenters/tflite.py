@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_segnet.data.geometry import Fit
 from keras_segnet.errors import InputError
 from keras_segnet.files import reading
 from keras_segnet.inference.segmenters.base import Segmenter
@@ -34,12 +35,14 @@ class TFLiteSegmenter(Segmenter):
             (self._input,) = self._interpreter.get_input_details()
             (self._output,) = self._interpreter.get_output_details()
             contents = read_contents(path)
+            fit = Fit.recorded(contents) if contents else None
             taken, given = ([int(n) for n in tensor["shape"]] for tensor in (self._input, self._output))
             if taken[0] != 1:
                 raise ValueError(f"its input has shape {tuple(taken)}, not (1, height, width, 3)")
             self.num_classes, size = classes_and_size(taken, given, contents)
             assert size is not None  # An interpreter has all sizes.
         self.head, self.precision, self.input_size = contents.get("head"), contents.get("precision"), size
+        self.fit = fit
 
     def to_input(self, images: np.ndarray) -> np.ndarray:
         return quantize(images, self._input)
