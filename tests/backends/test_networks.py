@@ -7,7 +7,6 @@ import keras
 import networks
 import numpy as np
 import pytest
-from splitting import split
 
 import keras_segnet
 from keras_segnet.callbacks import BatchNormRecalibration, MedianFrequencyBalancing, WeightAveraging
@@ -16,6 +15,7 @@ from keras_segnet.evaluation.evaluate import evaluate
 from keras_segnet.inference import load_segmenter
 from keras_segnet.losses import WeightedCrossentropy
 from keras_segnet.metrics import MeanIoU
+from keras_segnet.models import split
 from keras_segnet.optimizers import ConvolutionMuon
 
 BACKEND = keras.backend.backend()

@@ -285,20 +285,36 @@ def test_it_trains_in_mixed_precision(network, mixed_precision):
 
 
 def test_its_encoder_and_its_decoder_are_two_models_that_give_what_it_gives(network, model):
-    """Of fixed and of open size; tests/backends/ runs them compiled."""
+    """Of fixed and of open size, and with indices whichever half is compiled; tests/backends/ has other backends."""
     pooling = last_pooling(model)
-    if not isinstance(model.get_layer(pooling), MaxPoolingWithArgmax2D):
+    has_indices = isinstance(model.get_layer(pooling), MaxPoolingWithArgmax2D)
+    if not has_indices:
         with pytest.raises(InputError, match=f"{network.name} has no pooling with indices; name the layer"):
             split(model)
     open_size = small(network.name, input_shape=(None, None, 3))
     open_size.set_weights(model.get_weights())
     image = random_image(*ODD, batch=2).astype("float32")
-    for whole in (model, open_size):
+    expected = model(image)
+    for whole, options in ((model, {"jit_compile": True}), (open_size, {})):
         encoder, decoder = split(whole, pooling)
         assert [encoder.name, decoder.name] == [f"{network.name}_encoder", f"{network.name}_decoder"]
         weighty = [{layer.name for layer in half.layers if layer.weights} for half in (encoder, decoder)]
         assert all(weighty) and not set.intersection(*weighty)
-        np.testing.assert_allclose(decoder(encoder(image)), model(image), atol=1e-6)
+        handed_over = encoder(image)
+        assert_announced(handed_over, encoder, has_indices)
+        np.testing.assert_allclose(decoder(handed_over), expected, atol=1e-6)
+        if has_indices:
+            in_graph = tf.function(encoder, **options)(image)
+            assert_announced(in_graph, encoder, has_indices)
+            # Compiled, sums have another order.
+            np.testing.assert_allclose(decoder(in_graph), expected, atol=1e-4)
+            np.testing.assert_allclose(tf.function(decoder, **options)(handed_over), expected, atol=1e-4)
+
+
+def assert_announced(tensors, encoder, has_indices):
+    """An encoder gives the dtypes that a decoder's inputs are made of; indices are places in the window."""
+    announced = [tensor.dtype for tensor in encoder.outputs]
+    assert [tensor.dtype.name for tensor in tensors] == announced and ("int8" in announced) == has_indices
 
 
 def last_pooling(model):

@@ -5,13 +5,14 @@ import math
 import keras
 import numpy as np
 import pytest
+from batch_statistics import settle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 from small_networks import small
 
 from keras_segnet.errors import InputError
-from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
+from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D, fusion
 from keras_segnet.models import NETWORKS, split, summarize
 from keras_segnet.models.graph import score_layers, summarize_network
 
@@ -74,6 +75,18 @@ def test_a_network_can_be_split_behind_any_layer_and_its_halves_be_kept(tmp_path
         half.save(tmp_path / "half.keras")
         features = keras.models.load_model(tmp_path / "half.keras")(features)
     np.testing.assert_allclose(features, model(image), atol=1e-6)
+
+
+def test_halves_whose_poolings_are_kernels_of_their_own_give_what_the_whole_gives(monkeypatch):
+    """As those of large maps are in graphs of known size."""
+    monkeypatch.setattr(fusion, "LEAST_FUSED", 0)
+    keras.utils.set_random_seed(1)
+    model = settle(small("segnet_basic"))
+    encoder, decoder = split(model)
+    image = np.random.default_rng(1).integers(0, 256, (2, 24, 32, 3)).astype("float32")
+    expected, handed_over = model(image), encoder(image)  # Eagerly, where none is compiled.
+    np.testing.assert_allclose(decoder(encoder.predict_on_batch(image)), expected, atol=1e-4)
+    np.testing.assert_allclose(decoder.predict_on_batch(handed_over), expected, atol=1e-4)
 
 
 def test_a_network_without_such_a_layer_is_not_split():
