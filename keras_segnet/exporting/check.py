@@ -27,13 +27,14 @@ def check_parity(
 
     Four looks, which do not depend on one another: each kernel and bias in the file, dequantised, is the model's after
     folding batch normalisation, to half a step of its own precision; each layer and the head give what the model's give
-    for the same input and filters, but for rounding; labels are the model's where its best class leads by more than the
-    file's error; and so they are for each class. `keras_segnet.exporting.parity.BOUNDS` has the bounds.
+    for the same input and filters, but for rounding; no more labels differ from the model's than rounding of that size
+    explains; and so for each class. They are taken on drawn streets and noise, so the verdict does not depend on
+    `images`. `keras_segnet.exporting.parity.BOUNDS` has the bounds.
 
     Args:
         path: a .tflite or .onnx file, or the folder of a SavedModel, as the functions here write them.
         model: the network.
-        images: uint8 RGB images of any size, to compare on beside drawn streets and noise. Default: none.
+        images: uint8 RGB images of any size, whose labels the report compares. Default: drawn streets.
         progress: shows how far the comparison is.
 
     Returns:

@@ -89,8 +89,8 @@ def export(
         model: a Keras model; the path of a .keras file; or the name of a network that the package has trained.
         format: `"tflite"` (default), `"onnx"`, `"saved_model"` or `"web"`.
         output: file or folder to write.
-        data: images to compare on, beside drawn streets and noise: as for `keras_segnet.train`. Default: none. An int8
-            export needs it: the ranges of activations are measured on its training images.
+        data: images whose labels are compared: as for `keras_segnet.train`. Default: drawn streets. An int8 export
+            needs it: the ranges of activations are measured on its training images.
         split: which part of the data, `"train"`, `"val"` (default) or `"test"`. An int8 export scores the Keras model
             and the file in each precision on it.
         images: number of images to compare on, spread over the data. Default 20.

@@ -7,7 +7,8 @@ equal values, is not seen, and a fault of one layer is, however little it change
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import keras
@@ -50,16 +51,15 @@ class LayeredFile(Protocol):
     def run(self, image: np.ndarray, wanted: Sequence[Any]) -> tuple[list[Held], Held]:
         """What tensors hold for an image `(1, height, width, 3)`, and what its head gives."""
 
-    def probabilities(self, image: np.ndarray) -> np.ndarray:
-        """Of each class for an image `(1, height, width, 3)`, whatever the head: a class map is made from some, too."""
-
 
 class Difference(NamedTuple):
-    """What a layer of the file is off from the model's, for the row or column of pixels where that is worst."""
+    """What a layer of the file is off from the model's."""
 
     layer: str
     error: float
-    """Root of the mean square."""
+    """Root of the mean square, for the row or column of pixels where that is worst."""
+    mean_error: float
+    """The same over all values but zeros, which each precision has."""
     signal: float
     """Standard deviation of what the model gives, over all pixels."""
     magnitude: float
@@ -126,35 +126,102 @@ def compare_layers(
     """
     held, output = file.run(image, list(tensors.values()))
     of_layer = dict(zip(tensors, held, strict=True))
-    theirs = {ours.name: found for ours, found in pairs if found is not None}
-    folded = {layer.name for name, layer in folded_normalisations(model).items() if name in theirs}
     differences = []
+
+    def as_in_the_file(layer: Any, result: Any) -> Any:
+        if layer.name not in of_layer:
+            return result
+        there = of_layer[layer.name]
+        if isinstance(layer, NAMED) and there.values.shape != tuple(result.shape):
+            return result  # A step on the way: of a layer's last op, the converter keeps no name where the file ends.
+        differences.append(_difference(layer.name, keras.ops.convert_to_numpy(result), there))
+        return keras.ops.convert_to_tensor(there.values)
+
+    filters = {ours.name: theirs for ours, theirs in pairs if theirs is not None}
+    logits = _run(model, image, filters, as_in_the_file)
+    differences.append(_difference("the output", _finish(logits, head), output))
+    return differences
+
+
+def labels_after_rounding(
+    model: keras.Model,
+    pairs: Sequence[tuple[Filters, Filters | None]],
+    differences: Sequence[Difference],
+    image: np.ndarray,
+    head: str,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """Labels of the model where filters and layers are rounded as coarsely as a file's, but to other values.
+
+    Rounding errors are as large as a right file's and differ from them, so as many labels change. How many that are
+    depends on the network: in one of random weights an eighth of them, in a trained one less than a hundredth.
+
+    Args:
+        model: the network, up to its logits.
+        pairs: the model's filters and the file's, of which the steps are used.
+        differences: of the file's layers; see `compare_layers`.
+        image: RGB 0..255 `(1, height, width, 3)`.
+        head: of the file.
+        generator: decides to which values.
+
+    Returns:
+        int `(1, height, width)`.
+    """
+    # Numbers that are rounded to a step are off by a root of 12 of it.
+    steps = {each.layer: 12**0.5 * each.mean_error for each in differences if 0 < each.mean_error < np.inf}
+
+    def shifted(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
+        return values + unit * generator.uniform(-0.5, 0.5, values.shape)
+
+    def rounded(layer: Any, result: Any) -> Any:
+        if layer.name not in steps:
+            return result
+        step, offset = steps[layer.name], generator.uniform(-0.5, 0.5, result.shape[-1]).astype(np.float32)
+        # Equal values stay equal, and zero, which each precision has, stays zero: there the first maximum wins.
+        return keras.ops.where(result == 0, 0.0, step * (keras.ops.round(result / step - offset) + offset))
+
+    filters = {
+        ours.name: replace(
+            ours,
+            kernel=shifted(ours.kernel, theirs.kernel_unit),
+            bias=ours.bias if ours.bias is None or theirs.bias is None else shifted(ours.bias, theirs.bias_unit),
+        )
+        for ours, theirs in pairs
+        if theirs is not None
+    }
+    scores = _finish(_run(model, image, filters, rounded), "logits" if head == "class_map" else head)
+    step = differences[-1].step
+    return (np.round(scores / step) if step else scores).argmax(axis=-1)
+
+
+def _run(
+    model: keras.Model, image: np.ndarray, filters: Mapping[str, Filters], finish: Callable[[Any, Any], Any]
+) -> Any:
+    """The logits of a model whose convolutions have other filters.
+
+    Args:
+        model: the network, up to its logits.
+        image: RGB 0..255 `(1, height, width, 3)`.
+        filters: by the convolution's name, with batch normalisation folded into them.
+        finish: called with each layer and what it gives; the next layers get what this returns.
+    """
+    folded = {layer.name for name, layer in folded_normalisations(model).items() if name in filters}
 
     def operation(layer: Any) -> Any:
         def call(*arguments: Any, **options: Any) -> Any:
             if layer.name in folded:  # Is part of the convolution's filters.
                 result = arguments[0]
-            elif layer.name in theirs:
-                result = _with_filters(layer, theirs[layer.name], arguments[0])
+            elif layer.name in filters:
+                result = _with_filters(layer, filters[layer.name], arguments[0])
             else:
                 if "training" in options:
                     options["training"] = False
                 result = layer(*arguments, **options)
-            if layer.name not in of_layer:
-                return result
-            there = of_layer[layer.name]
-            if isinstance(layer, NAMED) and there.values.shape != tuple(result.shape):
-                return (
-                    result  # A step on the way: of a layer's last op, the converter keeps no name where the file ends.
-                )
-            differences.append(_difference(layer.name, keras.ops.convert_to_numpy(result), there))
-            return keras.ops.convert_to_tensor(there.values)
+            return finish(layer, result)
 
         return call
 
-    logits = _compat.run_through(model, keras.ops.convert_to_tensor(image.astype(np.float32)), operation)
-    differences.append(_difference("the output", _finish(logits, head), output))
-    return differences
+    return _compat.run_through(model, keras.ops.convert_to_tensor(image.astype(np.float32)), operation)
 
 
 def _with_filters(layer: Any, filters: Filters, inputs: Any) -> Any:
@@ -186,7 +253,7 @@ def _finish(logits: Any, head: str) -> np.ndarray:
 
 def _difference(name: str, expected: np.ndarray, there: Held) -> Difference:
     if expected.shape != there.values.shape:
-        return Difference(name, np.inf, float(expected.std()), 0.0, there.step, 0.0)
+        return Difference(name, np.inf, np.inf, float(expected.std()), 0.0, there.step, 0.0)
     whole, expected = expected, np.clip(expected, there.least, there.largest)
     # A ReLU that is part of the layer takes away what is negative.
     lost = np.maximum(whole - there.largest, 0) + (np.maximum(there.least - whole, 0) if there.least < 0 else 0)
@@ -200,6 +267,7 @@ def _difference(name: str, expected: np.ndarray, there: Held) -> Difference:
     return Difference(
         layer=name,
         error=float(np.sqrt(worst)),
+        mean_error=float(np.sqrt(squares.sum() / max(np.count_nonzero(expected), 1))),
         signal=float(whole.std()),
         magnitude=float(np.abs(whole).max()),
         step=there.step,
@@ -207,4 +275,4 @@ def _difference(name: str, expected: np.ndarray, there: Held) -> Difference:
     )
 
 
-__all__ = ["Difference", "Held", "LayeredFile", "compare_layers", "tensors_of"]
+__all__ = ["Difference", "Held", "LayeredFile", "compare_layers", "labels_after_rounding", "tensors_of"]

@@ -53,7 +53,7 @@ def to_onnx(
         input_size: height and width. Default: the model's, where it has fixed ones.
         dynamic_batch: whether the file takes any number of images at once; TensorRT wants to be told their least, usual
             and largest number then. Default False: one image, for which an engine can be built with no such word.
-        images: uint8 RGB images to compare on, beside drawn streets and noise. Default: none.
+        images: uint8 RGB images whose labels the report compares. Default: drawn streets.
         fit: the rule by which images become inputs, which the file tells those who run it. Default: it tells none, and
             they stretch images.
         overwrite: whether a file that is there may be replaced. Default False.

@@ -12,7 +12,6 @@ import numpy as np
 
 from keras_segnet.exporting.constants import Filters, filters_of, last_place, match
 from keras_segnet.exporting.layerwise import Held
-from keras_segnet.inference.segmenters.base import softmax
 from keras_segnet.inference.segmenters.onnx import OnnxSegmenter, import_for_onnx
 
 TO_LAST = (0, 2, 3, 1)
@@ -78,13 +77,6 @@ class OnnxFile:
         *found, output = self._run(image, (*wanted, self._graph.output[0].name))
         turned = [each.transpose(TO_LAST) if each.ndim == 4 else each for each in found]
         return [Held(each, 0.0, -np.inf, np.inf) for each in turned], Held(output, 0.0, -np.inf, np.inf)
-
-    def probabilities(self, image: np.ndarray) -> np.ndarray:
-        """Of each class for an image `(1, height, width, 3)`; of a class map, from the scores that it is made from."""
-        if self._segmenter.head != "class_map":
-            return self._segmenter.run(image)
-        (choice,) = [node for node in self._graph.node if node.op_type == "ArgMax"]
-        return softmax(self._run(image, (choice.input[0],))[0].transpose(TO_LAST))
 
     def _run(self, image: np.ndarray, wanted: tuple[str, ...]) -> list[np.ndarray]:
         if wanted not in self._sessions:

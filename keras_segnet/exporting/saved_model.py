@@ -42,7 +42,7 @@ def to_saved_model(
     Args:
         model: a network of this library, under the TensorFlow backend.
         path: of the folder to write.
-        images: uint8 RGB images to compare on, beside drawn streets and noise. Default: none.
+        images: uint8 RGB images whose labels the report compares. Default: drawn streets.
         fit: the rule by which images become inputs, which the file tells those who run it. Default: it tells none, and
             they stretch images.
         overwrite: whether a SavedModel that is there may be replaced. Default False.
@@ -142,10 +142,6 @@ class SavedModelFile:
     def run(self, image: np.ndarray, wanted: Sequence[Any]) -> tuple[list[Held], Held]:
         """Probabilities for an image `(1, height, width, 3)`."""
         return [], Held(self._segmenter.infer(image.astype(np.float32)), 0.0, -np.inf, np.inf)
-
-    def probabilities(self, image: np.ndarray) -> np.ndarray:
-        """Of each class for an image `(1, height, width, 3)`."""
-        return self._segmenter.run(image.astype(np.float32))
 
 
 def _whole(name: str, values: np.ndarray) -> Filters:

@@ -63,7 +63,7 @@ def to_tflite(
         input_size: height and width. Default: the model's, where it has fixed ones.
         classes: names of the classes, with their colours as a data set has them (`dataset.classes`) or alone. Programs
             that open the file show them. Default: "class 0", "class 1", ...
-        images: uint8 RGB images to compare on, beside drawn streets and noise. Default: none.
+        images: uint8 RGB images whose labels the report compares. Default: drawn streets.
         fit: the rule by which images become inputs, which the file tells those who run it. Default: it tells none, and
             they stretch images.
         overwrite: whether a file that is there may be replaced. Default False.

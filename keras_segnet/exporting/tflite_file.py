@@ -14,7 +14,6 @@ import numpy as np
 from keras_segnet._compat import litert_schema
 from keras_segnet.exporting.constants import Filters, filters_of, last_place, match
 from keras_segnet.exporting.layerwise import Held
-from keras_segnet.inference.segmenters.base import softmax
 from keras_segnet.inference.segmenters.tflite import TFLiteSegmenter, open_tflite, quantize
 
 CONVOLUTIONS = {"CONV_2D": (1, 2), "DEPTHWISE_CONV_2D": (1, 2), "TRANSPOSE_CONV": (1, 3)}
@@ -125,15 +124,6 @@ class TFLiteFile:
         self._interpreter.set_tensor(taken["index"], quantize(image, taken))
         self._interpreter.invoke()
         return [self._held(tensor) for tensor in wanted], self._held(self._source(int(self._graph.outputs[0])))
-
-    def probabilities(self, image: np.ndarray) -> np.ndarray:
-        """Of each class for an image `(1, height, width, 3)`; of a class map, from the scores that it is made from."""
-        segmenter = self.segmenter()
-        if segmenter.head != "class_map":
-            return segmenter.run(image)
-        _, operator = self._made_by[self._source(int(self._graph.outputs[0]))]
-        (scores,), _ = self.run(image, [int(operator.inputs[0])])
-        return softmax(scores.values)
 
     def _held(self, tensor: int) -> Held:
         stored = self._interpreter.get_tensor(tensor)

@@ -74,8 +74,8 @@ def to_web(
             of the training set are plenty.
         input_size: height and width. Default: the model's, where it has fixed ones.
         classes: as for `to_tflite`; the page's legend shows them.
-        images: uint8 RGB images on which the files are compared with the model, beside drawn streets and noise.
-            Default: none. The check image is a drawn street, since every visitor of the page can see it.
+        images: uint8 RGB images whose labels the report compares. Default: drawn streets. The check image is a drawn
+            street in any case, since every visitor of the page can see it.
         runtime: folder with LiteRT.js, as `make web-runtime` writes it.
         fit: the rule by which images become inputs, which the file tells those who run it. Default: it tells none, and
             they stretch images.

@@ -35,7 +35,7 @@ def export_through_gate(
         write: exports to the path that it is given.
         model: the network, in float32.
         open_file: opens what was written.
-        images: uint8 RGB of any size, to compare on beside those that `parity.Evidence` draws.
+        images: uint8 RGB of any size, whose labels the report compares; if None, those that `parity.Evidence` draws.
         progress: shows how far the comparison is.
 
     Raises:

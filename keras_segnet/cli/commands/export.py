@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from keras_segnet.exporting import ParityReport
 
 
-DATA_HELP = "Images to compare on beside drawn streets and noise: a folder of labelled images, or 'camvid'."
+DATA_HELP = "Compare labels on these images instead of drawn streets: a folder of labelled images, or 'camvid'."
 
 Verbose = Annotated[bool, typer.Option("--verbose", help="Name the ops in the file and count them.")]
 
