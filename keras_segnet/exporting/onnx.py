@@ -12,9 +12,8 @@ import keras
 import numpy as np
 
 from keras_segnet.data.geometry import Fit
-from keras_segnet.errors import InputError
 from keras_segnet.exporting.heads import head as head_of
-from keras_segnet.exporting.network import in_float32, require_tensorflow
+from keras_segnet.exporting.network import in_float32, require_tensorflow, size_of
 from keras_segnet.exporting.onnx_file import OnnxFile
 from keras_segnet.exporting.parity import ParityReport
 from keras_segnet.exporting.tracing import trace
@@ -75,11 +74,7 @@ def to_onnx(
     target = check_path(path, ".onnx", overwrite)
     model = in_float32(model)
     reference = KerasSegmenter(model)
-    size = input_size or reference.input_size
-    if size is None:
-        raise InputError(
-            f"the model {model.name} takes images of any size; an .onnx file needs one: give `input_size`."
-        )
+    size = size_of(model, input_size, "an .onnx file")
 
     def write(partial: Path) -> None:
         converted = _convert(model, (None if dynamic_batch else 1, *size, 3), head, finish)

@@ -17,7 +17,7 @@ from keras_segnet.data.geometry import Fit
 from keras_segnet.errors import InputError, refuse_unknown
 from keras_segnet.exporting.heads import head as head_of
 from keras_segnet.exporting.metadata import with_metadata
-from keras_segnet.exporting.network import in_float32, require_tensorflow
+from keras_segnet.exporting.network import in_float32, require_tensorflow, size_of
 from keras_segnet.exporting.parity import ParityReport
 from keras_segnet.exporting.quantization import convert_to_int8, int8_steps_of_pooling
 from keras_segnet.exporting.tflite_file import TFLiteFile
@@ -89,11 +89,7 @@ def to_tflite(
     target = check_path(path, ".tflite", overwrite)
     model = in_float32(model)
     reference = KerasSegmenter(model)
-    size = input_size or reference.input_size
-    if size is None:
-        raise InputError(
-            f"the model {model.name} takes images of any size; a .tflite file needs one: give `input_size`."
-        )
+    size = size_of(model, input_size, "a .tflite file")
     named = _named(classes, reference.num_classes)
 
     def write(partial: Path) -> None:

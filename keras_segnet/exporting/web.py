@@ -17,7 +17,7 @@ import numpy as np
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.geometry import STRETCH, Fit
 from keras_segnet.errors import InputError
-from keras_segnet.exporting.network import in_float32
+from keras_segnet.exporting.network import in_float32, size_of
 from keras_segnet.exporting.parity import ParityReport
 from keras_segnet.exporting.tflite import to_tflite
 from keras_segnet.exporting.writing import check_path, partial_path, remove
@@ -97,9 +97,7 @@ def to_web(
         )
     model = in_float32(model)
     reference = KerasSegmenter(model)
-    size = input_size or reference.input_size
-    if size is None:
-        raise InputError(f"the model {model.name} takes images of any size; a web page needs one: give `input_size`.")
+    size = size_of(model, input_size, "a web page")
     calibration = list(representative_data)
     check, _ = draw_street_scene(0, size)
     labels = _sure_labels(reference, check)

@@ -197,6 +197,8 @@ def test_export_onto_an_existing_file(
         (["--format", "onnx", "--precision", "int8"], "is for --format tflite"),
         (["--format", "onnx", "--head", "labels"], "--head must be probabilities, logits or class_map"),
         (["--format", "tflite", "--dynamic-batch"], "is for --format onnx"),
+        (["--format", "tflite", "--input-size", "48x64"], "--input-size 48x64 is not the size of segnet_basic, 24x32"),
+        (["--format", "onnx", "--input-size", "24x33"], "--input-size 24x33 is not the size of segnet_basic, 24x32"),
     ],
 )
 def test_export_options_that_do_not_go_together(
