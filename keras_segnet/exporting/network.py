@@ -52,7 +52,7 @@ def size_of(model: keras.Model, input_size: tuple[int, int] | None, wanted_by: s
         return height, width
     if not (height in (None, input_size[0]) and width in (None, input_size[1])):
         raise InputError(
-            f"`input_size` {input_size[0]}x{input_size[1]} is not the size of {model.name}, {height}x{width}; only a "
-            "network that was built for any size can be given one."
+            f"`input_size` {input_size[0]}x{input_size[1]} is not the size of {model.name}, {height or 'any'}x"
+            f"{width or 'any'}; only a network that was built for any size can be given one."
         )
     return input_size
