@@ -1,13 +1,15 @@
 """Draws the pictures of README.md and docs/: streets that a network labels, and pooling indices on a 4x4 example.
 
     .venv/bin/python docs/draw_pictures.py indices
-    .venv/bin/python docs/draw_pictures.py streets     # trains first; some minutes on two cores
+    .venv/bin/python docs/draw_pictures.py streets     # as notebooks/quickstart.ipynb shows them
 
 Both are written into docs/pictures/.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,8 @@ import typer
 import keras_segnet
 from keras_segnet.files import write_text
 
-PICTURES = Path(__file__).resolve().parent / "pictures"
+ROOT = Path(__file__).resolve().parents[1]
+PICTURES = ROOT / "docs" / "pictures"
 
 FEATURE_MAP = np.array([[3, 7, 1, 2], [5, 4, 6, 0], [2, 2, 9, 8], [1, 0, 3, 5]], np.float32)
 """The example. Its third window, (2, 2, 1, 0), has two equal maxima."""
@@ -89,28 +92,17 @@ def indices() -> None:
     write_text(PICTURES / "indices.svg", indices_drawing())
 
 
-SIZE = (180, 240)
-SCENES = {"train": 400, "val": 40}
+def labelled_streets() -> bytes:
+    """The picture of the quickstart that compares images, truths, predictions and errors, as PNG."""
+    cells = json.loads((ROOT / "notebooks" / "quickstart.ipynb").read_text(encoding="utf-8"))["cells"]
+    (cell,) = [cell for cell in cells if "pictures.comparison(" in "".join(cell["source"])]
+    return base64.b64decode(cell["outputs"][0]["data"]["image/png"])
 
 
 @app.command()
-def streets(epochs: int = 8, scene: int = 0, folder: Path = Path("runs/picture")) -> None:
-    """Trains segnet_edge from random weights on drawn streets, and draws streets that it has not seen, labelled."""
-    import cv2
-
-    datasets = {split: keras_segnet.data.street_scenes(split, count, SIZE) for split, count in SCENES.items()}
-    run = keras_segnet.train(
-        datasets, model="segnet_edge", input_size=SIZE, epochs=epochs, augment=False, output=folder, resume=True
-    )
-    test = keras_segnet.data.street_scenes("test", scene + 2, SIZE)
-    segmenter = keras_segnet.inference.open_segmenter(run.model())
-    rows = []
-    for image, _ in (test[scene], test[scene + 1]):
-        large = cv2.resize(image, None, fx=1.5, fy=1.5, interpolation=cv2.INTER_CUBIC)
-        label = cv2.resize(segmenter.label(image), large.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-        rows.append(np.hstack([large, keras_segnet.pictures.overlay(large, label, test.classes, 0.6)]))
-    picture = np.hstack(rows)
-    cv2.imwrite(str(PICTURES / "streets.jpg"), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+def streets() -> None:
+    """Takes what the network of the quickstart makes of drawn streets from the notebook."""
+    (PICTURES / "streets.png").write_bytes(labelled_streets())
 
 
 if __name__ == "__main__":

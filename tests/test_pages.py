@@ -76,6 +76,13 @@ def test_the_drawing_of_indices_is_what_the_layers_compute() -> None:
     np.testing.assert_array_equal(unpooled, [[0, 7, 0, 0], [0, 0, 6, 0], [2, 0, 9, 0], [0, 0, 0, 0]])
 
 
+def test_the_streets_are_those_of_the_quickstart() -> None:
+    drawing = load("docs/draw_pictures.py")
+    assert (ROOT / "docs" / "pictures" / "streets.png").read_bytes() == drawing.labelled_streets(), (
+        "take them again: .venv/bin/python docs/draw_pictures.py streets"
+    )
+
+
 def anchors(page: Path) -> set[str]:
     """What headings of a page are linked by."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
