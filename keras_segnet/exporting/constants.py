@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,10 +9,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_segnet import _compat
 from keras_segnet.exporting.deconvolution import exported_kernel
-
-CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.Conv2DTranspose)
+from keras_segnet.models.folding import CONVOLUTIONS, folded_normalizations
 
 ROUNDING = 2.0**-20
 """Relative error, float32, that folding batch normalisation may have: some units in the last place."""
@@ -48,22 +45,8 @@ def last_place(values: np.ndarray) -> np.ndarray:
 
 def filters_of(model: keras.Model) -> list[Filters]:
     """The convolutions of a network in its order, with the batch normalisation that follows one folded into it."""
-    normalisations = folded_normalisations(model)
+    normalisations = folded_normalizations(model)
     return [_folded(layer, normalisations.get(layer.name)) for layer in model.layers if isinstance(layer, CONVOLUTIONS)]
-
-
-def folded_normalisations(model: keras.Model) -> dict[str, keras.Layer]:
-    """Of each convolution that nothing but batch normalisation follows, that layer, by the convolution's name."""
-    uses = Counter(_compat.maker(tensor).name for call in _compat.calls(model) for tensor in call.input_tensors)
-    uses.update(_compat.maker(tensor).name for tensor in model.outputs)
-    found = {}
-    for layer in model.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            before = _compat.maker(layer.input)
-            is_linear = getattr(before, "activation", None) is keras.activations.linear
-            if isinstance(before, CONVOLUTIONS) and is_linear and uses[before.name] == 1:
-                found[before.name] = layer
-    return found
 
 
 def _folded(layer: keras.Layer, normalisation: keras.Layer | None) -> Filters:
@@ -128,4 +111,4 @@ def _steps(difference: np.ndarray, known_to: np.ndarray, unit: np.ndarray) -> fl
     return float(np.where(np.isnan(difference), np.inf, steps).max())
 
 
-__all__ = ["Filters", "filters_of", "folded_normalisations", "last_place", "match", "steps_off"]
+__all__ = ["Filters", "filters_of", "last_place", "match", "steps_off"]

@@ -16,9 +16,10 @@ import numpy as np
 from keras import layers
 
 from keras_segnet import _compat
-from keras_segnet.exporting.constants import Filters, folded_normalisations
+from keras_segnet.exporting.constants import Filters
 from keras_segnet.exporting.deconvolution import ShuffledDeconvolution, TurnedDeconvolution, replacement_of
 from keras_segnet.layers import InterpolateLike, MaxUnpooling2D
+from keras_segnet.models.folding import folded_normalizations
 
 NAMED = (
     *(layers.Add, layers.Concatenate, layers.GlobalAveragePooling2D, layers.ReLU, layers.UpSampling2D),
@@ -78,7 +79,7 @@ def tensors_of(
     Convolutions are known by their filters, with the normalisation and the ReLU that became part of them; others by the
     names that converters give.
     """
-    normalisations = folded_normalisations(model)
+    normalisations = folded_normalizations(model)
     rectifiers = {_compat.maker(layer.input).name: layer for layer in model.layers if _is_rectifier(layer)}
     names = {layer.name: layer for layer in model.layers}
     found = {}
@@ -205,7 +206,7 @@ def _run(
         filters: by the convolution's name, with batch normalisation folded into them.
         finish: called with each layer and what it gives; the next layers get what this returns.
     """
-    folded = {layer.name for name, layer in folded_normalisations(model).items() if name in filters}
+    folded = {layer.name for name, layer in folded_normalizations(model).items() if name in filters}
 
     def operation(layer: Any) -> Any:
         def call(*arguments: Any, **options: Any) -> Any:

@@ -195,7 +195,7 @@ class MonteCarloSegmenter(KerasSegmenter):
         return self.run_with_uncertainty(images)[0]
 
     def run_with_uncertainty(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = [predict_with_uncertainty(self.model, image[None], self.samples, seed=self.seed) for image in images]
+        found = [predict_with_uncertainty(self._folded, image[None], self.samples, seed=self.seed) for image in images]
         return (
             np.concatenate([each.probabilities for each in found]),
             np.concatenate([each.uncertainty for each in found]),

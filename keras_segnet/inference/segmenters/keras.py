@@ -21,6 +21,7 @@ class KerasSegmenter(Segmenter):
     batch_size = 4
 
     def __init__(self, model: Any) -> None:
+        from keras_segnet.models.folding import fold_batch_normalization
         from keras_segnet.models.graph import ends_in_softmax
 
         self.model = model
@@ -30,12 +31,13 @@ class KerasSegmenter(Segmenter):
             raise InputError(f"{model.name} is no segmentation network: {error}.") from error
         self.precision = model.compute_dtype
         self.head = "probabilities" if ends_in_softmax(model) else "logits"
+        self._folded = fold_batch_normalization(model)
 
     def to_input(self, images: np.ndarray) -> np.ndarray:
         return images
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        return np.asarray(self.model.predict_on_batch(batch), np.float32)
+        return np.asarray(self._folded.predict_on_batch(batch), np.float32)
 
 
 def load_keras_model(path: Path) -> Any:
