@@ -17,9 +17,9 @@ from keras import layers, ops
 
 from keras_segnet import _compat
 from keras_segnet.exporting import to_onnx, to_saved_model, to_tflite, writing
-from keras_segnet.exporting.constants import folded_normalisations
 from keras_segnet.exporting.heads import without_softmax
 from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
+from keras_segnet.models.folding import folded_normalizations
 
 PRECISIONS = ("float32", "float16", "int8")
 
@@ -72,7 +72,7 @@ def convolutions(model: keras.Model) -> list[keras.Layer]:
 
 def middle(model: keras.Model) -> keras.Layer:
     """A convolution that batch normalisation follows."""
-    found = [layer for layer in convolutions(model) if layer.name in folded_normalisations(model)]
+    found = [layer for layer in convolutions(model) if layer.name in folded_normalizations(model)]
     return found[len(found) // 2]
 
 
@@ -84,7 +84,7 @@ def middle_changed(change: Callable[[np.ndarray, np.ndarray, keras.Layer], None]
         copy.set_weights(model.get_weights())
         layer = middle(copy)
         kernel, bias = (values.copy() for values in layer.get_weights())
-        change(kernel, bias, folded_normalisations(copy)[layer.name])
+        change(kernel, bias, folded_normalizations(copy)[layer.name])
         layer.set_weights([kernel, bias])
         return copy
 
