@@ -16,7 +16,7 @@ from keras_segnet.data.geometry import STRETCH, Fit
 from keras_segnet.data.pipeline import evaluation_batches, steps_per_epoch
 from keras_segnet.data.statistics import count_classes, median_frequency_weights
 from keras_segnet.errors import InputError, refuse_unknown
-from keras_segnet.losses import WeightedCrossentropy
+from keras_segnet.losses import weighted_parts
 from keras_segnet.progress import Progress, silent
 
 
@@ -24,7 +24,7 @@ class MedianFrequencyBalancing(keras.callbacks.Callback):
     """Weights the loss by median frequency balancing (paper, section 4.1) before training starts.
 
     Counts the classes of the training set, once for a data set however often it is used, and sets the class weights of
-    the model's `WeightedCrossentropy`.
+    the model's `WeightedCrossentropy`, or of those in a `SumOfLosses`.
 
     Args:
         dataset: the training set.
@@ -61,17 +61,20 @@ class MedianFrequencyBalancing(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         loss = self.model.loss
-        if not isinstance(loss, WeightedCrossentropy):
+        weighted = weighted_parts(loss)
+        if not weighted:
             raise InputError(
                 f"MedianFrequencyBalancing sets the weights of a WeightedCrossentropy; the model's loss is {loss!r}."
             )
-        if loss.num_classes != len(self.dataset.classes):
+        if weighted[0].num_classes != len(self.dataset.classes):
             raise InputError(
-                f"the loss has {loss.num_classes} classes and {self.dataset.name} has {len(self.dataset.classes)}."
+                f"the loss has {weighted[0].num_classes} classes and {self.dataset.name} has "
+                f"{len(self.dataset.classes)}."
             )
         statistics = count_classes(self.dataset, self.progress)
         self.class_weights = median_frequency_weights(statistics, self.definition, self.exponent, self.largest)
-        loss.set_class_weights(self.class_weights)
+        for part in weighted:
+            part.set_class_weights(self.class_weights)
         # A step that was compiled before may hold the old weights as constants.
         self.model.make_train_function(force=True)
 

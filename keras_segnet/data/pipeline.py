@@ -37,12 +37,15 @@ class Augmentation:
         flip: whether half of the images are mirrored left to right. Default True.
         scale: range of the factor by which an image is larger than the input before a random part of the input's size
             is cut out of it; below 1, the rest is ignored pixels. Default (0.75, 1.75). (1, 1) leaves sizes alone.
+        rare: share of the images whose part is laid over a pixel of a class that is drawn from those in the image, rare
+            ones as often as others. Default 0.
         colour: largest relative change of brightness, contrast and saturation, each. Default 0.3; 0 for none.
     """
 
     flip: bool = True
     scale: tuple[float, float] = (0.75, 1.75)
     colour: float = 0.3
+    rare: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.scale[0] <= self.scale[1]:
@@ -275,7 +278,10 @@ class Augment(grain.transforms.RandomMap):
         height, width = self.fit.scaled(example.label.shape, self.size)
         scaled = (max(1, round(height * factor)), max(1, round(width * factor)))
         image, label = resize_image(example.image, scaled), resize_label(example.label, scaled)
-        corner = [self._corner(rng, have, want) for have, want in zip(scaled, self.size, strict=True)]
+        within = [(0, scaled[0]), (0, scaled[1])]
+        if self.augmentation.rare and rng.random() < self.augmentation.rare:
+            within = self._pixel_of_any_class(rng, label)
+        corner = [self._corner(rng, *each) for each in zip(scaled, self.size, within, strict=True)]
         image = _cut(image, corner, self.size, 0)
         label = _cut(label, corner, self.size, self.fill_label)
         if self.augmentation.flip and rng.random() < 0.5:
@@ -285,10 +291,20 @@ class Augment(grain.transforms.RandomMap):
         return np.ascontiguousarray(image), np.ascontiguousarray(label)
 
     @staticmethod
-    def _corner(rng: np.random.Generator, have: int, want: int) -> int:
-        """Where a window of `want` starts on an axis of `have`; negative where the window is larger."""
+    def _corner(rng: np.random.Generator, have: int, want: int, within: tuple[int, int]) -> int:
+        """Where a window of `want` starts on an axis of `have`; negative where the window is larger. Of the axis, it
+        meets what lies `within`."""
         low, high = sorted((0, have - want))
-        return int(rng.integers(low, high + 1))
+        return int(rng.integers(max(low, within[0] - want + 1), min(high, within[1] - 1) + 1))
+
+    def _pixel_of_any_class(self, rng: np.random.Generator, label: np.ndarray) -> list[tuple[int, int]]:
+        """Row and column of a pixel, each as the range from it to the next, of a class that the label holds."""
+        present = [value for value in np.unique(label).tolist() if value != self.fill_label]
+        if not present:
+            return [(0, label.shape[0]), (0, label.shape[1])]
+        places = np.flatnonzero(label == present[rng.integers(len(present))])
+        row, column = divmod(int(places[rng.integers(len(places))]), label.shape[1])
+        return [(row, row + 1), (column, column + 1)]
 
 
 def _cut(array: np.ndarray, corner: list[int], size: tuple[int, int], fill: int) -> np.ndarray:

@@ -35,6 +35,9 @@ DEEP_SGD_RATE = 1e-3
 FITS = ("auto", "stretch", "pad", "tile")
 """Rules by which an image becomes network inputs: those of `keras_segnet.data.geometry.Fit`."""
 
+LOSSES = ("crossentropy", "focal", "ohem", "dice", "lovasz")
+"""Losses of a run: `keras_segnet.losses.KINDS`."""
+
 SCHEDULES = ("cosine", "constant")
 NORMALIZATIONS = ("valid_pixels", "weights", "sum")
 BALANCINGS = (*BALANCING, "released", "none")
@@ -146,6 +149,12 @@ class RunConfig:
         choices=SCHEDULES,
     )
     weight_decay: float = setting(4e-3, "Weight decay of the optimiser; 5e-4 in the released code.")
+    loss: str = setting(
+        "crossentropy",
+        "Train for crossentropy (the paper), focal, ohem (crossentropy of the hardest quarter of the pixels), dice, "
+        "lovasz (mean IoU), or the sum of two: crossentropy+dice.",
+    )
+    label_smoothing: float = setting(0.0, "Spread this share of each label over all classes.")
     loss_normalization: str = setting(
         "valid_pixels",
         "Divide the loss over pixels by valid_pixels (their number, the released code), weights (the sum of their "
@@ -154,8 +163,8 @@ class RunConfig:
     )
     balancing: str = setting(
         "presence",
-        "Weigh classes by median frequency: presence (the paper), presence_with_ignored, global, released (the "
-        "constants of the released code, for CamVid), or none.",
+        "Weigh classes by median frequency, in losses over pixels: presence (the paper), presence_with_ignored, "
+        "global, released (the constants of the released code, for CamVid), or none.",
         choices=BALANCINGS,
     )
     # With 1 and no bound, a class of 0.08 % of the pixels weighs 163 and all its neighbours are taken for it.
@@ -176,6 +185,17 @@ class RunConfig:
     augment: bool = setting(True, "Change training images at random: flip, scale, crop, colour.")
     scale: tuple[float, float] = setting(
         (0.75, 1.75), "Scale augmented images by a factor from this range: narrow for short runs, wide for long ones."
+    )
+    rare_crops: float = setting(
+        0.0,
+        "Lay this share of the crops over a pixel of a class that is drawn from those in the image, rare ones as often "
+        "as others. For augmented images.",
+    )
+    patience: int | None = setting(
+        None,
+        "Stop when the monitored score has not improved for this many epochs.",
+        unset="train all epochs",
+        least=1,
     )
     ema_momentum: float | None = setting(
         None,
@@ -207,6 +227,15 @@ class RunConfig:
             raise InputError(f"`width` must be above 0, not {self.width:g}.")
         if self.largest_weight is not None and not self.largest_weight > 0:
             raise InputError(f"`largest_weight` must be above 0, not {self.largest_weight:g}.")
+        kinds = self.loss.split("+")
+        for kind in kinds:
+            refuse_unknown("loss", kind, LOSSES)
+        if len(kinds) > 2 or len(set(kinds)) < len(kinds):
+            raise InputError(f"`loss` must be one of {', '.join(LOSSES)}, or the sum of two; not {shown(self.loss)}.")
+        if not 0 <= self.label_smoothing < 1:
+            raise InputError(f"`label_smoothing` must be at least 0 and below 1, not {self.label_smoothing:g}.")
+        if not 0 <= self.rare_crops <= 1:
+            raise InputError(f"`rare_crops` must be from 0 to 1, not {self.rare_crops:g}.")
         if self.ema_momentum is not None and not 0 <= self.ema_momentum < 1:
             raise InputError(f"`ema_momentum` must be at least 0 and below 1, not {self.ema_momentum}.")
         if self.weights is not None:
@@ -314,6 +343,7 @@ __all__ = [
     "BALANCINGS",
     "DEEP_SGD_RATE",
     "FITS",
+    "LOSSES",
     "MONITORS",
     "NORMALIZATIONS",
     "OPTIMIZERS",

@@ -11,7 +11,7 @@ from keras_segnet.data.camvid import RELEASED_CLASS_WEIGHTS
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.images import MOST_PIXELS
 from keras_segnet.errors import InputError
-from keras_segnet.losses import WeightedCrossentropy
+from keras_segnet.losses import build_loss
 from keras_segnet.metrics import SegmentationScores
 from keras_segnet.models import build
 from keras_segnet.models.graph import stride
@@ -35,11 +35,13 @@ def build_for_training(config: RunConfig, classes: Classes, steps: int) -> keras
     model = build_network(config, classes)
     model.compile(
         optimizer=optimizer_of(config, model, steps),
-        loss=WeightedCrossentropy(
+        loss=build_loss(
+            config.loss,
             len(classes),
             _released_weights(classes) ** config.balancing_exponent if config.balancing == "released" else None,
             classes.ignored,
             normalization=config.loss_normalization,
+            label_smoothing=config.label_smoothing,
         ),
         # Pixels beside an image are ignored, where no label is too.
         metrics=[SegmentationScores(len(classes), classes.ignored_or_unused)],

@@ -41,6 +41,7 @@ from keras_segnet.data.geometry import Fit
 from keras_segnet.data.pipeline import EpochBatches, for_keras, names_in_batch, steps_per_epoch, training_epochs
 from keras_segnet.errors import InputError
 from keras_segnet.files import PARTIAL, first_line, read_json, read_text, reading, whole_file, write_text
+from keras_segnet.losses import weighted_parts
 from keras_segnet.training.configuration import MONITORS, SETTINGS, RunConfig, as_text
 from keras_segnet.training.devices import current_share, synchronize, undistributed, unsynchronized
 from keras_segnet.training.interruption import Interruption
@@ -232,11 +233,11 @@ def fit(
     else:
         model = build_for_training(config, training.classes, steps)
         epoch = 0
-    augmentation = Augmentation(scale=config.scale) if config.augment else None
+    augmentation = Augmentation(scale=config.scale, rare=config.rare_crops) if config.augment else None
     interruption = Interruption()
     fitting = Fit(config.fit, config.image_scale)
     changes: list[keras.callbacks.Callback] = []
-    if config.balancing not in ("none", "released"):
+    if config.balancing not in ("none", "released") and weighted_parts(model.loss):
         changes.append(
             MedianFrequencyBalancing(
                 training, config.balancing, config.balancing_exponent, largest=config.largest_weight
@@ -254,6 +255,9 @@ def fit(
         run.write_config(config, training, validation)
     rows = [row for row in run.rows() if row["epoch"] <= epoch]
     if epoch >= config.epochs:
+        return
+    if _has_waited(rows, config):
+        progress.display.say(f"The best epoch is {config.patience} epochs ago; the run has stopped for good.")
         return
 
     synchronize(model)
@@ -379,6 +383,8 @@ class _Recorder(keras.callbacks.Callback):
                     _save(self._in_float32(), self.run.model_path)
         if self.writes:
             _save(self.model, self.run.checkpoint_path)
+        if _has_waited(self.rows, self.config):
+            self.model.stop_training = True
 
     def _in_float32(self) -> keras.Model:
         if self.config.precision == "float32":
@@ -387,6 +393,14 @@ class _Recorder(keras.callbacks.Callback):
             model = build_network(replace(self.config, precision="float32", weights=None), self.classes)
             model.set_weights(self.model.get_weights())
         return model
+
+
+def _has_waited(rows: list[dict[str, float]], config: RunConfig) -> bool:
+    """Whether the best epoch is as far back as the run is to wait for a better one."""
+    if config.patience is None or not rows:
+        return False
+    scores = [row[f"val_{config.monitor}"] for row in rows]
+    return len(scores) - 1 - scores.index(max(scores)) >= config.patience
 
 
 def _save(model: keras.Model, path: Path) -> None:

@@ -3,6 +3,10 @@
 import numpy as np
 import pytest
 from logits_oracle import WEIGHTS, draw_logits, expected_gradient, gradient_in_fit
+from test_all_losses import (  # noqa: F401 (which run here too)
+    test_a_step_in_fit_follows_the_slope_of_numpys_answer,
+    test_each_loss_is_numpys,
+)
 
 from keras_segnet.layers import Softmax
 from keras_segnet.losses import WeightedCrossentropy

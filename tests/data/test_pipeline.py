@@ -14,6 +14,7 @@ from keras_segnet.data import (
     pipeline,
     training_batches,
 )
+from keras_segnet.data.geometry import Fit
 from keras_segnet.data.pipeline import Augment, EpochBatches
 
 CLASSES = Classes(tuple("abcdefghij"), ((0, 0, 0),) * 10, ignored=99)
@@ -178,6 +179,25 @@ def test_colours_change_within_their_range_and_labels_do_not() -> None:
         means.append(changed.mean())
     assert image.mean() * 0.7 < min(means) < image.mean() * 0.9
     assert image.mean() * 1.1 < max(means) < image.mean() * 1.3
+
+
+def test_crops_of_rare_classes_hold_the_class_that_was_drawn() -> None:
+    label = np.full((40, 60), 99, np.uint8)
+    label[5:35] = 1
+    label[30, 50] = 2  # One pixel of 1800.
+    example = Example(np.dstack([label] * 3), label)
+    shares = {}
+    for rare in (0.0, 0.5, 1.0):
+        augment = Augment(Augmentation(False, (1.0, 1.0), 0.0, rare), (8, 8), 99, Fit("tile"))
+        found = [augment.random_map(example, np.random.default_rng(seed))[1] for seed in range(200)]
+        shares[rare] = np.mean([(each == 2).any() for each in found])
+        assert rare < 1 or all((each != 99).any() for each in found)
+    assert shares[0.0] < 0.1 < shares[0.5] < 0.4 < shares[1.0] < 0.65  # 64 of 1,749 places, and half of the images.
+    empty = Example(example.image, np.full_like(label, 99))
+    assert (augment.random_map(empty, np.random.default_rng(0))[1] == 99).all()
+    for size in ((1, 1), (3, 90), (50, 4)):  # Smaller than the input, on both axes and on one.
+        small = Example(np.zeros((*size, 3), np.uint8), np.ones(size, np.uint8))
+        assert (augment.random_map(small, np.random.default_rng(1))[1] == 1).any()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (13, 11)])

@@ -312,6 +312,19 @@ def test_a_run_keeps_the_rule_by_which_images_become_inputs(data: Path, tiny: No
     np.testing.assert_array_equal(trained.matrix.counts, expected.counts)
 
 
+def test_a_run_waits_so_long_for_a_better_epoch_and_stays_stopped(data: Path, tiny: None, tmp_path: Path) -> None:
+    # At such a rate nothing improves, so that the first epoch is the best, or one that ties with it.
+    settings = {**TINY, "epochs": 9, "learning_rate": 1e-30, "weight_decay": 0.0, "patience": 2, "loss": "ohem+dice"}
+    trained = keras_segnet.train(data, output=tmp_path / "run", display=Display(), **settings)
+    assert trained is not None
+    scores = [row["val_mean_iou"] for row in trained.history]
+    assert len(scores) < 9 and len(scores) == scores.index(max(scores)) + 3
+    shown = Listening()
+    again = keras_segnet.train(output=tmp_path / "run", resume=True, display=shown)
+    assert again is not None and len(again.history) == len(scores)
+    assert "The best epoch is 2 epochs ago; the run has stopped for good." in shown.lines
+
+
 def test_an_input_below_the_networks_stride_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"`input_size` 2x40 is below the stride of segnet_basic; .* 16x16"):
         keras_segnet.train(data, output=tmp_path / "run", **{**SETTINGS, "input_size": (2, 40)}, display=Display())
