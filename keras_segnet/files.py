@@ -124,8 +124,10 @@ NOT_IN_FILE_NAMES = frozenset('/\\:*?"<>|')
 
 
 def same_file_key(name: str) -> str:
-    """A text that is the same for two names that some file system takes for one: macOS and Windows ignore case, and
-    macOS how accents are encoded."""
+    """A text that is the same for two names that some file system takes for one.
+
+    macOS and Windows ignore case, and macOS how accents are encoded.
+    """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

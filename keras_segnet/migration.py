@@ -25,7 +25,7 @@ from keras_segnet.errors import InputError
 from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D, positions
 
 ORDER = ("depthwise_kernel", "pointwise_kernel", "kernel", "gamma", "bias", "beta", "moving_mean", "moving_variance")
-"""In which layers list their weights."""
+"""Order in which layers list their weights."""
 
 
 class _AddonsLayer(keras.layers.Layer):

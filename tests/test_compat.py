@@ -36,7 +36,7 @@ REQUIRED = [
 
 
 def two_branches() -> keras.Model:
-    """image -> a -> (b, c) -> sum, of which c is called on b's output a second time."""
+    """Layers: image -> a -> (b, c) -> sum, of which c is called on b's output a second time."""
     image = keras.Input((4, 4, 3), name="image")
     a, b, c = (keras.layers.Conv2D(3, 1, name=name) for name in "abc")
     left = b(a(image))

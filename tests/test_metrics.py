@@ -276,8 +276,10 @@ ONE_CLASS = np.array([[1, 0], [1, 0]])
 @pytest.mark.parametrize("metric", ["global_accuracy", "class_average_accuracy", "mean_iou", "boundary_f1"])
 @pytest.mark.parametrize("together", [True, False])
 def test_callbacks_know_that_more_is_better(metric, together, tmp_path):
-    """Of no mode, Keras's callbacks ask the metric that they monitor: the best epoch's weights are kept and come back,
-    and the rate falls after the worse one."""
+    """Of no mode, Keras's callbacks ask the metric that they monitor.
+
+    The best epoch's weights are kept and come back, and the rate falls after the worse one.
+    """
     single = {**SINGLE, "boundary_f1": BoundaryF1}
     metrics = [SegmentationScores(2), BoundaryF1(2)] if together else [single[metric](2)]
     model = keras.Sequential([keras.Input((4, 6, 2)), keras.layers.EinsumDense("bhwc,cd->bhwd", (None, None, 2))])

@@ -1,10 +1,10 @@
-"""The CamVid table: trains what is asked for, scores it on the test images once, and prints every row.
+r"""The CamVid table: trains what is asked for, scores it on the test images once, and prints every row.
 
     .venv/bin/python benchmarks/camvid/runs.py --data CAMVID --output runs/table --row segnet_edge
 
 On a GPU, from an environment with JAX and without TensorFlow:
 
-    KERAS_BACKEND=jax .venv-jax/bin/python benchmarks/camvid/runs.py --data CAMVID --output runs/table \\
+    KERAS_BACKEND=jax .venv-jax/bin/python benchmarks/camvid/runs.py --data CAMVID --output runs/table \
         --row segnet_basic --row segnet --vgg16 vgg16.npz
 
 Each row is a folder of --output: a run of `keras-segnet train` for each of its phases, and scores.json. What is there

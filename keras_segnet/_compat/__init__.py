@@ -76,8 +76,10 @@ def logits_beside(probabilities: Any) -> Any:
 
 
 def registered_as_nested(kind: Kind) -> Kind:
-    """Decorator of a class that Keras takes for a nested structure, as it does lists: where it flattens one, it finds
-    what `tree_flatten` of an instance gives first."""
+    """Decorator of a class that Keras treats as a nested structure, as it does lists.
+
+    Where Keras flattens an instance, it finds what its `tree_flatten` gives first.
+    """
     part(_module("keras.src.tree.tree_api", "keras"), "register_tree_node_class", "keras")(kind)
     return kind
 

@@ -21,7 +21,7 @@ from keras_segnet.errors import InputError
 from keras_segnet.progress import Progress, silent
 
 ROUNDS = 5
-"""In which files take turns, so that a machine that gets slower or faster meanwhile does so for all."""
+"""Number of rounds in which files take turns: a machine that gets slower or faster meanwhile does so for all."""
 
 
 @dataclass(frozen=True)

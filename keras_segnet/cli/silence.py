@@ -15,7 +15,7 @@ LAST_LINES = 20
 """Largest number of lines that are kept to be shown."""
 
 OF_NO_USE = re.compile(rb"WARNING: All log|INFO: |[IW]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] ")
-"""What a line begins with that is information or a warning: as absl, TensorFlow and LiteRT write them."""
+"""Beginning of a line of absl, TensorFlow or LiteRT that is information or a warning."""
 
 _keeper: int | None = None
 

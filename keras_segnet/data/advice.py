@@ -37,8 +37,9 @@ def by_kind(faults: Iterable[str]) -> list[list[str]]:
 
 
 def suggested_class_list(labels: Path) -> str | None:
-    """A `classes.csv` of the colours, or else the values, that label files hold, the commonest first; None if there are
-    none, or more than classes are likely to be.
+    """A `classes.csv` of the colours, or else the values, that label files hold, the commonest first.
+
+    None if there are none, or more than classes are likely to be.
 
     Args:
         labels: folder of the label files, of which `MOST_LABELS` are read, spread evenly.

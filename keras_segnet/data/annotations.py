@@ -21,13 +21,13 @@ from keras_segnet.files import first_line, unique_file_names
 IGNORED = 255
 
 BACKGROUND = frozenset({"background", "_background_", "__background__", "bg"})
-"""Names under which tools have what is nothing else."""
+"""Names that tools give to the class of all pixels without a label."""
 
 IGNORE = frozenset({"__ignore__", "_ignore_", "ignore", "ignored", "void"})
-"""Names of what takes no part."""
+"""Names of classes whose pixels are ignored."""
 
 SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""What tools call the splits."""
+"""Names that tools give to each split."""
 
 
 @dataclass(frozen=True)

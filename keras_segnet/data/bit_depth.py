@@ -20,7 +20,7 @@ import numpy as np
 from keras_segnet.threads import in_threads
 
 DEPTHS = (8, 10, 12, 14, 16)
-"""Bits that cameras and scanners have."""
+"""Numbers of bits in a sample that cameras and scanners use."""
 
 MOST_NEIGHBOURS = 64
 """Files of a folder that are looked at, spread evenly over it."""

@@ -80,7 +80,7 @@ CODING = LabelCoding(
     # Its polygons were drawn smoothed, so that some 200 pixels have colours in between.
     blemished=frozenset({"Seq05VD_f02610_L.png"}),
 )
-"""Of the published labels, which are grey, and of the original ones, which are RGB."""
+"""Codings of the published labels, which are grey, and of the original ones, which are RGB."""
 
 RELEASED_CLASS_WEIGHTS = (
     0.2595, 0.1826, 4.5640, 0.1417, 0.9051, 0.3826, 9.6446, 1.8418, 0.6823, 6.2478, 7.3614,

@@ -16,7 +16,7 @@ from keras_segnet.errors import InputError, shown
 from keras_segnet.files import is_printable, same_file_key, unique_file_names
 
 MOST_CLASSES = 255
-"""Labels are uint8, and one value is kept for ignored pixels."""
+"""Largest number of classes: labels are uint8, and one value is kept for ignored pixels."""
 
 
 @dataclass(frozen=True)

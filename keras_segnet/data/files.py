@@ -10,7 +10,7 @@ from keras_segnet.errors import InputError
 from keras_segnet.files import read_lines
 
 OnFault = Callable[[str], None]
-"""Is told of what is wrong with one example. Loaders go on without the example if it returns."""
+"""Function that is told of a fault in one example. If it returns, loaders go on without the example."""
 
 
 def refuse(fault: str) -> None:

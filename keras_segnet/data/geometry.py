@@ -125,8 +125,10 @@ class Layout:
 
 @dataclass(frozen=True)
 class Fit:
-    """The rule by which an image becomes network inputs. It belongs to a model: one that saw whole images shrunk is to
-    be given such, and one that saw parts at some scale, parts at that scale.
+    """The rule by which an image becomes network inputs.
+
+    It belongs to a model: one that saw whole images shrunk is to be given such, and one that saw parts at some scale,
+    parts at that scale.
 
     Attributes:
         rule: `"stretch"` resizes the whole image to the input, whatever its aspect ratio. `"pad"` resizes it as a whole
@@ -164,8 +166,9 @@ class Fit:
 
     @classmethod
     def recorded(cls, record: Mapping[str, Any]) -> Fit:
-        """The rule that a run's config.json or an exported file says; `"stretch"` where it says none: it is older than
-        the other rules.
+        """The rule that a run's config.json or an exported file names.
+
+        `"stretch"` where it names none, because it is older than the other rules.
 
         Raises:
             ValueError: it says one that there is not.

@@ -14,7 +14,7 @@ from keras_segnet.errors import InputError
 from keras_segnet.files import reading, whole_file
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
-"""Of files that count as images in a folder."""
+"""Extensions of files that count as images in a folder."""
 
 MOST_PIXELS = 2**28 // 3
 """Of an image that is read: a quarter of a GiB as RGB, the limit that Pillow has. A file of a few bytes may say that it

@@ -17,7 +17,7 @@ from keras_segnet.errors import InputError
 Colour = tuple[int, int, int]
 
 NO_CLASS = -1
-"""In tables: what stands for no class."""
+"""Value that stands for no class in tables."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from keras_segnet.files import reading
 from keras_segnet.progress import Progress, silent
 
 WORDS = ("camvid", "streets")
-"""What is no path."""
+"""Values of `data` that are no paths."""
 
 
 def open_dataset(data: str, split: str, on_fault: OnFault = refuse) -> SegmentationDataset:

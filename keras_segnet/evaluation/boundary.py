@@ -33,7 +33,7 @@ import numpy as np
 
 DEFINITIONS = ("released", "csurka")
 TOLERANCE = 0.0075
-"""Part of the image's diagonal, the paper's."""
+"""Largest distance of near boundary pixels, as part of the image's diagonal; the paper's."""
 
 
 def boundary_f1(

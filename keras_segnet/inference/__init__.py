@@ -1,5 +1,4 @@
-"""A trained network at work: segmenters for model files of all kinds, how sure they are, a CRF that refines what they
-predict."""
+"""A trained network at work: segmenters for model files of all kinds, how sure they are, and a CRF that refines."""
 
 from keras_segnet.inference.crf import DenseCRFSegmenter, dense_crf
 from keras_segnet.inference.flip import FlipAveraging

@@ -31,7 +31,7 @@ from keras_segnet.pictures.uncertainty import write_uncertainty
 from keras_segnet.threads import in_threads
 
 VIDEOS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
-"""Of files that count as videos."""
+"""Extensions of files that count as videos."""
 
 
 Frame = tuple[int, np.ndarray]

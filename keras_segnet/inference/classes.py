@@ -16,16 +16,21 @@ from keras_segnet.inference.segmenters import read_contents
 
 
 def classes_of(model: Path, num_classes: int) -> Classes:
-    """The classes that are written down for a model (`written_classes_of`), if there are; else numbered ones in colours
-    that can be told apart."""
+    """The classes that are written down for a model, or numbered ones in colours that can be told apart.
+
+    `written_classes_of` says where they are written.
+    """
     written = written_classes_of(model, num_classes)
     return written or Classes(tuple(f"class {i}" for i in range(num_classes)), distinct_colours(num_classes))
 
 
 def written_classes_of(model: Path, num_classes: int) -> Classes | None:
-    """The classes that a .tflite file names itself, those of the run whose config.json lies beside the model, or
-    CamVid's for the name of a network of which the package has weights; None where none of them names as many as
-    `num_classes`."""
+    """The classes that are written down for a model.
+
+    A .tflite file names them itself; else they are those of the run whose config.json lies beside the model, or
+    CamVid's for the name of a network of which the package has weights. None where none of these names as many as
+    `num_classes`.
+    """
     found: list[Classes | None] = [CAMVID] if is_trained_network(model) else []
     if model.suffix == ".tflite" and model.is_file():
         found.append(_parse(read_contents(model)))

@@ -17,7 +17,10 @@ from keras_segnet.inference.segmenters import Segmenter
 from keras_segnet.pictures.overlays import Paint
 
 INPUTS_AT_ONCE = 8
-"""That a machine is given at a time: enough to overlap reading, labelling and writing, few enough to share out well."""
+"""Number of inputs that a machine is given at a time.
+
+Enough to overlap reading, labelling and writing, few enough to share out well.
+"""
 
 
 def label_on_ray(
@@ -29,8 +32,9 @@ def label_on_ray(
     write: str = "both",
     resume: bool = False,
 ) -> Iterator[str]:
-    """Does what `label_all` does, on all machines of a Ray cluster (Ray Data): one worker a machine, which loads the
-    network once. Ray gives to others what a machine that is lost had not finished.
+    """Does what `label_all` does, on all machines of a Ray cluster (Ray Data).
+
+    Each machine has one worker, which loads the network once. Ray gives to others what a lost machine had not finished.
 
     Args:
         address: of the cluster, as `ray.init` takes it: "auto" for the one that this machine is in, `ray://HOST:PORT`

@@ -23,7 +23,7 @@ from keras_segnet.layers.geometry import Pooling
 from keras_segnet.layers.tensor import Size, Tensor
 
 MOST_PLACES = 128
-"""Largest number of elements in a pooling window: a place in it must fit into int8."""
+"""Largest number of elements in a pooling window: an offset in it must fit into int8."""
 
 
 class Encoding(Protocol):
@@ -42,7 +42,7 @@ class Encoding(Protocol):
 
 
 ENCODINGS: dict[str, Encoding] = {encoding.NAME: encoding for encoding in (window_encoding, flat_encoding)}
-"""Those that a layer can be made with, by name."""
+"""Encodings that a layer can be made with, by name."""
 
 
 class _Windowed(keras.layers.Layer):

@@ -46,8 +46,10 @@ def max_pool(x: Tensor, pooling: Pooling) -> tuple[Tensor, Tensor]:
 
 
 def max_unpool(updates: Tensor, indices: Tensor, pooling: Pooling, size: tuple[Size, Size]) -> Tensor:
-    """Writes each update at its place in its window and zero elsewhere. Where windows overlap and maxima meet, the
-    updates are added. Of windows that touch, codes beyond the last place write nothing.
+    """Writes each update at its place in its window and zero elsewhere.
+
+    Where windows overlap and maxima meet, the updates are added. Of windows that touch, codes beyond the last place
+    write nothing.
 
     Args:
         updates: tensor `(batch, rows of windows, columns of windows, channels)`.

@@ -13,7 +13,7 @@ from keras_segnet.models.segnet_basic import decode_as_segnet, wire
 from keras_segnet.models.vgg16 import VGG16
 
 RATE = 0.5
-"""Of dropout, as released."""
+"""Dropout rate, as released."""
 
 network(
     name="bayesian_segnet",

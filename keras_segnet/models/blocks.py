@@ -25,7 +25,7 @@ PREPROCESSING = ("imagenet", "lrn", "lcn", None)
 CLASSIFIER_ACTIVATIONS = ("softmax", "linear", None)
 
 MOST_CLASSES = 255
-"""Labels and masks are uint8, and one of their 256 values marks ignored pixels."""
+"""Largest number of classes: labels and masks are uint8, and one of their 256 values marks ignored pixels."""
 
 # Keras's default momentum of 0.99 trails the weights by some hundred steps, an epoch of CamVid. The epsilon is that of
 # Caffe's own layer and of PyTorch, with which the weights in the package were trained; caffe-segnet's layer has 1e-9,

@@ -28,7 +28,7 @@ from keras_segnet.models.starting_weights import Encoder
 CAFFE_BGR_MEAN = (103.939, 116.779, 123.68)
 
 FILTERS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-"""Of the 3x3 convolutions of VGG16, by stage; a pooling follows each stage."""
+"""Channels of the 3x3 convolutions of VGG16, by stage; a pooling follows each stage."""
 
 CONVOLUTIONS = {
     f"conv{stage}_{i}": f"block{stage}_conv{i}"

@@ -12,8 +12,10 @@ RIGHT, WRONG, IGNORED = (235, 235, 235), (200, 30, 30), (0, 0, 0)
 
 
 def colourize(label: np.ndarray, classes: Classes) -> np.ndarray:
-    """Paints each class in its colour: `(height, width)` to `(height, width, 3)`; ignored pixels are black, or of a
-    light grey where a class is black."""
+    """Paints each class in its colour: `(height, width)` to `(height, width, 3)`.
+
+    Ignored pixels are black, or light grey where a class is black.
+    """
     palette = np.full((256, 3), classes.ignored_colour, np.uint8)
     palette[: len(classes)] = classes.colours
     return palette[label]

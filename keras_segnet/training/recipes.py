@@ -28,7 +28,7 @@ from typing import Any
 from keras_segnet.errors import refuse_unknown
 
 CAMVID_STEPS = 31
-"""Of an epoch of the paper's: 367 images in batches of 12."""
+"""Steps in an epoch of the paper's: 367 images in batches of 12."""
 
 
 def paper(model: str | None, weights: str | None = None) -> dict[str, Any]:

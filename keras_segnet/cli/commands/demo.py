@@ -13,7 +13,7 @@ from keras_segnet.cli.screen import Screen, console, say
 
 DEMO_SIZE = (90, 120)
 PHOTOGRAPH_SIZE = (360, 480)
-"""Of what the trained network knows."""
+"""Height and width of the photographs that the trained network knows."""
 DEMO_SCENES = {"train": 200, "val": 40, "test": 40}
 DEMO_EPOCHS = 30
 

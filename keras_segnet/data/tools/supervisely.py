@@ -20,7 +20,7 @@ from keras_segnet.data.tools import label_tool
 from keras_segnet.files import read_json, reading
 
 MOST_BYTES = 1 << 28
-"""Of a bitmap that is unpacked."""
+"""Largest size of an unpacked bitmap."""
 
 
 def find(path: Path) -> list[Path]:

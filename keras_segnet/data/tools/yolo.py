@@ -1,5 +1,6 @@
-"""YOLO segmentation: a .txt for each image, with lines of a class and the corners of a polygon, as shares of width and
-height; and `data.yaml` with the names of the classes.
+"""YOLO segmentation: polygons in a .txt for each image, and `data.yaml` with the names of the classes.
+
+A line of a .txt is a class and the corners of a polygon, as shares of width and height.
 
 Polygons are drawn in the file's order. An image without a .txt has nothing but background.
 """

@@ -39,8 +39,10 @@ def load_segmenter(path: str | os.PathLike[str], num_threads: int | None = None)
 
 
 def fit_beside(path: Path) -> Fit | None:
-    """The rule by which images become inputs that is written beside a model, in the config.json of its run; `auto` for
-    the name of a network that comes with the package; None where there is neither."""
+    """The rule by which images become inputs that is written beside a model, in the config.json of its run.
+
+    `auto` for the name of a network that comes with the package; None where there is neither.
+    """
     if is_trained_network(path):
         return AUTO
     with contextlib.suppress(OSError, ValueError, RecursionError):

@@ -30,8 +30,9 @@ class Prediction(NamedTuple):
 
 
 class Labelled(NamedTuple):
-    """What a network says of an image in several windows: a `Prediction` without its probabilities, which take half a
-    GB for 4000x3000 pixels and 11 classes.
+    """What a network says of an image in several windows: a `Prediction` without its probabilities.
+
+    These would take half a GB for 4000x3000 pixels and 11 classes.
 
     Attributes:
         label: the most probable class of each pixel, uint8 `(height, width)`.

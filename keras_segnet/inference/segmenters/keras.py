@@ -41,8 +41,9 @@ class KerasSegmenter(Segmenter):
 
 
 def load_keras_model(path: Path) -> Any:
-    """Loads a segmentation network from a .keras file, in Keras's safe mode and without its training state; or, by its
-    name, one that comes with the package.
+    """Loads a segmentation network from a .keras file, or, by its name, one that comes with the package.
+
+    Files are read in Keras's safe mode and without their training state.
 
     Raises:
         InputError: there is no such file, it is no .keras file, or its network does not map images to class maps.

@@ -57,7 +57,7 @@ class OnnxSegmenter(Segmenter):
 
 
 DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
-"""Of inputs, by onnxruntime's names."""
+"""Dtypes of inputs, by onnxruntime's names."""
 
 
 def import_for_onnx(package: str) -> Any:

@@ -58,10 +58,10 @@ class TFLiteSegmenter(Segmenter):
 
 
 def open_tflite(path: Path, num_threads: int | None = None) -> TFLiteSegmenter:
-    """Opens a .tflite file after it has run once in another process, because a damaged file may end the one that it
-    runs in.
+    """Opens a .tflite file after it has run once in another process.
 
-    That says whether it loads and runs, not that it means well: run files of people you do not trust in a sandbox.
+    A damaged file may end the process that it runs in. The test run says whether the file loads and runs, not that it
+    means well: run files of people you do not trust in a sandbox.
 
     Raises:
         InputError: it cannot be loaded or run, or is no segmentation network.
