@@ -168,6 +168,23 @@ def test_half_of_the_images_are_mirrored() -> None:
     assert 70 < mirrored < 130
 
 
+@pytest.mark.parametrize(("scale", "tops", "lefts"), [(2.0, range(5), range(7)), (0.5, range(3), range(4))])
+def test_windows_begin_everywhere_they_can(scale: float, tops: range, lefts: range) -> None:
+    """Cut out of a larger image, and a smaller one laid into the window, the first and the last place included."""
+    scaled = (round(4 * scale), round(6 * scale))
+    label = np.arange(scaled[0] * scaled[1], dtype=np.uint8).reshape(scaled)
+    example = Example(np.repeat(label[..., None], 3, axis=-1), label)
+    augment = Augment(Augmentation(flip=False, scale=(scale, scale), colour=0.0), (4, 6), 255)
+    found = set()
+    for seed in range(300):
+        _, cut = augment.random_map(example, np.random.default_rng(seed))
+        if scale > 1:
+            found.add(divmod(int(cut[0, 0]), scaled[1]))
+        else:
+            found.add(tuple(int(place.min()) for place in np.nonzero(cut != 255)))
+    assert found == {(top, left) for top in tops for left in lefts}
+
+
 def test_colours_change_within_their_range_and_labels_do_not() -> None:
     image = np.full((8, 8, 3), (100, 150, 50), np.uint8)
     label = np.arange(64).reshape(8, 8).astype(np.uint8) % 10

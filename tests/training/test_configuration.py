@@ -69,6 +69,10 @@ def test_errors_name_arguments_and_the_command_line_makes_options_of_them() -> N
 NOT_OURS = {"trtexec --fp16"}
 
 
+def test_the_ends_of_what_is_allowed_are_allowed() -> None:
+    RunConfig(epochs=1, batch_size=1, seed=0, input_size=(1, 1), scale=(0.5, 0.5), ema_momentum=0.0)
+
+
 def test_the_library_names_no_options() -> None:
     found = []
     for path in PACKAGE.rglob("*.py"):
