@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -41,33 +41,11 @@ def printable(text: str) -> str:
 console = PlainConsole(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 120)
 
 
-def bar(*more_columns: Any) -> Progress:
-    """A progress display in one style for all commands."""
-    return Progress(
-        DescriptionColumn(), BarColumn(bar_width=30), MofNCompleteColumn(), *more_columns,
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console, transient=True,
-        disable=not console.is_terminal,
-    )  # fmt: skip
-
-
-def progress(items: Iterable[Any], total: int, description: str, *more_columns: Any) -> Iterator[Any]:
-    """Shows how far an iterable of known length is; see `keras_segnet.progress.Progress`."""
-    with bar(*more_columns) as display:
-        yield from display.track(items, total=total, description=description)
-
-
 class DescriptionColumn(ProgressColumn):
     """What is being done."""
 
     def render(self, task: Task) -> Text:
         return Text(printable(task.description))
-
-
-class SpeedColumn(ProgressColumn):
-    """Steps a second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
 
 def say(line: str) -> None:
@@ -99,7 +77,11 @@ class Screen(Display):
 
 class _RichBar(Bar):
     def __init__(self) -> None:
-        self._bar = bar(TextColumn("{task.fields[note]}", markup=False))
+        self._bar = Progress(
+            DescriptionColumn(), BarColumn(bar_width=30), MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", markup=False), TimeElapsedColumn(), TextColumn("left"),
+            TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
         self._task = self._bar.add_task("", total=None, note="")
         self._bar.start()
 

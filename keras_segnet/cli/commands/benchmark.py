@@ -43,7 +43,7 @@ def benchmark(
 
     threads = threads or os.cpu_count() or 1
     try:
-        found = benchmarking.benchmark(files, runs=runs, threads=threads, input_size=size, progress=screen.progress)
+        found = benchmarking.benchmark(files, runs=runs, threads=threads, input_size=size, progress=screen.Screen())
         title = f"One image, {runs} runs, {threads} thread{'s' if threads > 1 else ''}"
         console.print(screen.benchmarks_table(title, found))
         for file in files if profile else ():

@@ -63,7 +63,7 @@ def check(
     for split in available_splits(data):
         try:
             datasets[split] = open_dataset(data, split, faults.setdefault)
-            surveys[split] = survey(datasets[split], screen.progress, faults.setdefault)
+            surveys[split] = survey(datasets[split], screen.Screen(), faults.setdefault)
         except InputError as error:
             faults.setdefault(str(error))
     for first, second in combinations(datasets, 2):
@@ -153,7 +153,7 @@ def weights(
     if json_file is not None:
         refuse_missing_folder(json_file)
     dataset = open_dataset(data, split.value)
-    statistics = count_classes(dataset, screen.progress)
+    statistics = count_classes(dataset, screen.Screen())
     found = median_frequency_weights(statistics, balancing, balancing_exponent, largest_weight)
     table = Table("class", title=f"Weights by {balancing} on {dataset.name}", title_justify="left")
     for heading in ("pixels", "weight"):
@@ -188,7 +188,7 @@ def convert(
     """
     from keras_segnet.data import convert as write
 
-    written = write(data, output, screen.progress)
+    written = write(data, output, screen.Screen())
     say(f"{output} has {len(written)} images and the classes {', '.join(written.classes.names)}.")
 
 

@@ -52,7 +52,7 @@ def models(
     from keras_segnet.models import NETWORKS
     from keras_segnet.models.graph import summarize_network
 
-    networks = screen.progress(NETWORKS.values(), len(NETWORKS), "Building")
+    networks = screen.Screen()(NETWORKS.values(), len(NETWORKS), "Building")
     rows = [table_row(network, summarize_network(network)) for network in networks]
     if markdown:
         print(PAGE.format(table=markdown_table(rows)), end="")
