@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import keras
 
 from keras_segnet import catalogue
+from keras_segnet.errors import refuse_unknown
 from keras_segnet.models.builder import make_builder
 from keras_segnet.models.starting_weights import Encoder
 
@@ -97,11 +98,10 @@ def build(
     """Builds the network that the registry has under `name`, with the options that its own function takes.
 
     Raises:
-        ValueError: no network has that name, or an option does not suit it.
+        InputError: no network has that name, or an option does not suit it.
         TypeError: the network's function has no such option.
     """
-    if name not in NETWORKS:
-        raise ValueError(f"there is no network {name!r}; there are {', '.join(NETWORKS)}.")
+    refuse_unknown("name", name, NETWORKS)
     return NETWORKS[name].build(num_classes, input_shape, **options)
 
 

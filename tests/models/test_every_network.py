@@ -353,5 +353,5 @@ def test_bad_arguments_are_refused_by_name(network, options, message):
 
 
 def test_a_net_that_is_not_in_the_registry_is_refused_with_those_that_are():
-    with pytest.raises(ValueError, match=r"no network 'segnot'; there are segnet, segnet_basic, .*fcn_8s"):
+    with pytest.raises(InputError, match=r"`name` must be .*segnet, .*, not 'segnot'; did you mean segnet\?"):
         build("segnot")
