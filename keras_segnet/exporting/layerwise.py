@@ -154,8 +154,8 @@ def labels_after_rounding(
 ) -> np.ndarray:
     """Labels of the model where filters and layers are rounded as coarsely as a file's, but to other values.
 
-    Rounding errors are as large as a right file's and differ from them, so as many labels change. How many that are
-    depends on the network: in one of random weights an eighth of them, in a trained one less than a hundredth.
+    Rounding errors are as large as a right file's and differ from them, so about as many labels change. Of a network
+    with random weights that is up to a fifth.
 
     Args:
         model: the network, up to its logits.

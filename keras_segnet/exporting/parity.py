@@ -66,7 +66,7 @@ BOUNDS = {
 """By precision."""
 
 
-EXPLAINED = 3.0
+EXPLAINED = 2.0
 """`labels` and `classes` may be off by so many times what rounding explains, and by their bounds besides. Of a small
 map of an untrained network, one index that rounding moves changes the labels of a whole window of the encoder."""
 LEAST_PIXELS = 100

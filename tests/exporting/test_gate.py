@@ -53,6 +53,14 @@ def test_a_fault_is_refused_in_each_precision(model, fault, precision, tmp_path)
     assert failed and all(look in str(refusal.value) for look in failed)
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "saved"])
+def test_a_fault_is_refused_in_other_formats(model, name, tmp_path) -> None:
+    for fault in ("two classes swapped", "epsilon 1e-3", "last of equal maxima"):
+        write(model, tmp_path / name, FAULTS[fault], overwrite=True)
+        with pytest.raises(ParityError, match="is not an export of tiny"):
+            check_parity(tmp_path / name, model)
+
+
 def test_right_files_are_accepted_in_each_format_and_the_report_shows_itself(model, tmp_path) -> None:
     for precision in PRECISIONS:
         write(model, tmp_path / f"{precision}.tflite", precision=precision, representative_data=STREETS)
