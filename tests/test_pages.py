@@ -12,12 +12,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import typer
 
 import keras_segnet
 from keras_segnet.cli.main import app
+from keras_segnet.training.configuration import RunConfig
 
 ROOT = Path(keras_segnet.__file__).parents[1]
 FOLDERS = ("docs", "export", "benchmarks")
@@ -83,6 +85,20 @@ def test_the_streets_are_those_of_the_quickstart() -> None:
     )
 
 
+CARDS = sorted((ROOT / "docs" / "weights").glob("*.md"))
+
+
+@pytest.mark.parametrize("card", CARDS, ids=names(CARDS))
+def test_cards_of_weights_have_one_form(card: Path) -> None:
+    text = card.read_text()
+    table = text.partition("|---|---|\n")[2].partition("\n\n")[0].splitlines()
+    rows = [cells(line)[0] for line in table]
+    assert [row for row in rows if row not in ("classes", "input")] == [
+        "for", "not for", "network", "data", "licence", "file"
+    ]  # fmt: skip
+    assert re.findall("^## (.*)$", text, re.MULTILINE) == ["How it was trained", "What it reaches", "What it is bad at"]
+
+
 def anchors(page: Path) -> set[str]:
     """What headings of a page are linked by."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
@@ -123,3 +139,58 @@ def test_the_command_line_takes_every_command(page: Path) -> None:
             command.make_context(command.name, words)
         except Exception as error:
             raise AssertionError(f"keras-segnet {line}: {error}") from error
+
+
+NOT_RUN_HERE = re.compile(r"<!-- (?:not run:|run by) .+? -->\s*\Z", re.DOTALL)
+
+
+def programs(page: Path) -> Iterator[str]:
+    """The Python of a page that is to be run here; in front of other Python stands why it is not, or what runs it."""
+    parts = re.split(r"^```python\n(.*?)^```$", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for before, program in zip(parts[::2], parts[1::2], strict=False):
+        if not NOT_RUN_HERE.search(before):
+            yield program
+
+
+SMALLER = {"(360, 480": "(32, 40", "epochs = 50": "epochs = 1", '"segnet_edge"': '"segnet_basic"'}
+"""What is replaced in the programs so that they take no time."""
+
+WITH_PROGRAMS = [page for page in PAGES if any(programs(page))]
+
+
+@pytest.fixture
+def my_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the programs of the pages find around them, small: images, a way to train in no time, a feature map."""
+    monkeypatch.chdir(tmp_path)
+    streets = {split: keras_segnet.data.street_scenes(split, 2, (32, 40)) for split in ("train", "val", "test")}
+    keras_segnet.data.write_folder("my_images", streets)
+    Path("new_images").mkdir()
+    cv2.imwrite("new_images/street.png", streets["test"][0].image[..., ::-1])
+
+    class Run:
+        def model(self) -> Any:
+            return keras_segnet.build_segnet_basic(11, (24, 32, 3), width=0.05)
+
+    def train(data: str, *, output: str, **settings: Any) -> Run:
+        RunConfig.of(data=data, **settings)
+        return Run()
+
+    monkeypatch.setattr(keras_segnet, "train", train, raising=False)
+
+
+@pytest.mark.parametrize("page", WITH_PROGRAMS, ids=names(WITH_PROGRAMS))
+def test_the_python_of_a_page_runs(page: Path, my_images: None) -> None:
+    """One program after the other, in one session, as a reader would; smaller, and what trains is not compiled."""
+    import tensorflow as tf
+
+    x = np.random.default_rng(0).normal(size=(1, 6, 8, 2)).astype("float32")
+    updates, mask = tf.nn.max_pool_with_argmax(x, 2, 2, "SAME")
+    session: dict[str, Any] = {"keras_segnet": keras_segnet, "x": x, "updates": updates, "mask": mask}
+    try:
+        for program in programs(page):
+            tf.config.run_functions_eagerly("model.fit(" in program)
+            for large, small in SMALLER.items():
+                program = program.replace(large, small)
+            exec(compile(program, page.name, "exec"), session)
+    finally:
+        tf.config.run_functions_eagerly(False)
