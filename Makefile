@@ -1,5 +1,5 @@
 # On a fresh machine with Python >= 3.11:
-#   make demo           train on drawn streets, evaluate, export, compare
+#   make demo           train on drawn streets, evaluate, export, also to a web page, compare
 #   make fast           lint, types and unit tests: what to run before each commit
 #   make test           all tests of the library, under TensorFlow
 #   make test-backends  the tests of the other backends, in environments without TensorFlow
@@ -27,6 +27,7 @@ READY = $(VENV)/.ready
 	web-runtime browser types-web test-web arm-emulator test-arm environment environments clean
 
 demo: $(READY)
+	@$(MAKE) --no-print-directory web-runtime || echo "npm could not fetch LiteRT.js, so there will be no web page."
 	$(VENV)/bin/keras-segnet demo
 
 # Both workers take tests as they come, and each test has a time limit; see setup.cfg.
@@ -72,7 +73,7 @@ test-clients: $(READY) .venv-mediapipe/.ready
 # For benchmarks/; tensorflow-addons runs in Python 3.11 at most.
 ADDONS_PYTHON ?= $(shell for p in python3.11 python3.10 python3.9 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 9) <= sys.version_info < (3, 12))' 2>/dev/null && echo $$p && break; done)
-benchmark-environments: $(READY) .venv-torch/.ready .venv-addons/.ready
+benchmark-environments: $(READY) .venv-torch/.ready .venv-addons/.ready .venv-openvino/.ready
 
 .venv-addons/.ready: requirements-addons.txt
 	@test -n "$(ADDONS_PYTHON)" || { echo "No Python from 3.9 to 3.11 was found; say make ADDONS_PYTHON=/path/to/python benchmark-environments."; exit 2; }

@@ -54,7 +54,10 @@ HEADS = ("probabilities", "logits", "class_map")
 """What an exported file gives for each pixel: `class_map` picks the best class on the device, `logits` leaves softmax
 and choice to the caller."""
 
-PRECISIONS = ("float32", "float16", "int8")
+INTEGERS = ("int8", "int16x8")
+"""Precisions of .tflite files for which ranges of activations are measured."""
+
+PRECISIONS = ("float32", "float16", *INTEGERS)
 INTERFACES = ("float32", "int8", "uint8")
 """Of .tflite files; see `keras_segnet.exporting.to_tflite`."""
 

@@ -10,7 +10,7 @@ import contextlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -172,13 +172,29 @@ def calibrated(converter: Any) -> bytes:
     return bytes(converter.convert())
 
 
-def quantized(model: bytes, interface: str) -> bytes:
-    """The int8 model that TensorFlow makes of a calibrated one; its input and output have the dtype `interface`."""
+def quantized(model: bytes, activations: str, interface: str, kept: Collection[str]) -> bytes:
+    """What TensorFlow's quantiser makes of a calibrated .tflite model.
+
+    Args:
+        model: with floats and ranges, see `calibrated`.
+        activations: dtype of the maps, "int8" or "int16"; weights are int8.
+        interface: dtype of input and output.
+        kept: names of the tensors of which the ops that make them stay float32.
+    """
     import tensorflow as tf
 
     quantize = part(_module("tensorflow.lite.python.convert", "tensorflow"), "mlir_quantize", "tensorflow")
+    types = _module("tensorflow.compiler.mlir.lite.types_pb2", "tensorflow")
     dtype = getattr(tf, interface)
-    return bytes(quantize(model, input_data_type=dtype, output_data_type=dtype))
+    return bytes(
+        quantize(
+            model,
+            inference_type=part(types, f"QUANTIZED_{activations.upper()}", "tensorflow"),
+            input_data_type=dtype,
+            output_data_type=dtype,
+            denylisted_nodes=set(kept),
+        )
+    )
 
 
 def require_litert_of_the_profiler() -> None:

@@ -32,7 +32,7 @@ class Benchmark:
         path: of the file or folder.
         input_size: height and width of the image.
         head: what came out: "probabilities", "logits" or "class_map".
-        precision: "float32", "float16" or "int8", or None where the file does not say.
+        precision: "float32", "float16", "int8" or "int16x8", or None where the file does not say.
         seconds: of each run, from the image as the file takes it to what its head gives.
         memory: bytes by which the memory of a process grew, at its peak, from before the file was opened to after the
             runs: weights, maps, and what the runtime keeps besides.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_segnet import _compat
 from keras_segnet.data import SegmentationDataset, open_dataset
 from keras_segnet.data.dataset import Classes
 from keras_segnet.data.geometry import AUTO, Fit
@@ -22,8 +23,18 @@ from keras_segnet.exporting.writing import check_path
 from keras_segnet.formats import Format, check_options
 from keras_segnet.inference.classes import written_classes_of
 from keras_segnet.inference.segmenters import KerasSegmenter, Segmenter, fit_beside, load_keras_model, load_segmenter
+from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
 from keras_segnet.metrics import Scores
 from keras_segnet.progress import Display, Printed
+
+LOSS = 0.01
+"""Mean IoU that a file of integers may lose before ways are tried that lose less."""
+
+KEPT = 2
+"""Layers that such a trial keeps in float32, those that rounding hurts most, with the layers that take their output."""
+
+LISTED = 10
+"""Layers that are listed then."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +45,16 @@ class Exported:
         path: of the file or folder.
         report: how it was held against the Keras model.
         dataset: name of the data that `scores` are on.
-        scores: of the Keras model and of the file in each precision, for an int8 export; else empty.
+        scores: of the Keras model and of the file in each precision, for a .tflite file of integers with `data`; else
+            empty. If the file loses more than `LOSS`, also of one with some layers in float32, and of int16x8.
+        reports: of the files that `scores` are of.
     """
 
     path: Path
     report: ParityReport
     dataset: str
     scores: Mapping[str, Scores]
+    reports: Mapping[str, ParityReport]
 
     def segmenter(self) -> Segmenter:
         """The file at work."""
@@ -49,7 +63,12 @@ class Exported:
     def __rich__(self) -> Any:
         from rich.console import Group
 
-        return Group(self.report, *([_scores_table(self.dataset, self.scores)] if self.scores else []))
+        shown: list[Any] = [self.report]
+        if self.scores:
+            shown.append(_precisions_table(self))
+        if self.scores and _loses(self.report, self.scores):
+            shown.append(_rounding_table(self.report))
+        return Group(*shown)
 
     def __str__(self) -> str:
         return as_text(self)
@@ -58,16 +77,38 @@ class Exported:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-def _scores_table(dataset: str, scores: Mapping[str, Scores]) -> Any:
+def _precisions_table(exported: Exported) -> Any:
     from rich.table import Table
 
-    table = Table("model", title=f"Precisions on {dataset}", title_justify="left")
-    for heading in ("global accuracy, %", "class average, %", "mean IoU, %"):
+    table = Table("model", title=f"Precisions on {exported.dataset}", title_justify="left")
+    for heading in ("global accuracy, %", "class average, %", "mean IoU, %", "equal labels, %", "size, MB", "here, ms"):
         table.add_column(heading, justify="right")
-    for name, score in scores.items():
-        figures = (score.global_accuracy, score.class_average_accuracy, score.mean_iou)
-        table.add_row(name, *(f"{100 * figure:.2f}" for figure in figures))
+    for name, score in exported.scores.items():
+        figures = [100 * score.global_accuracy, 100 * score.class_average_accuracy, 100 * score.mean_iou]
+        if report := exported.reports.get(name):
+            figures += [100 * report.label_agreement, report.size / 1e6, 1e3 * report.latency]
+        table.add_row(name, *(f"{figure:.2f}" for figure in figures))
     return table
+
+
+def _rounding_table(report: ParityReport) -> Any:
+    from rich.table import Table
+
+    table = Table(
+        "layer",
+        title=f"What {report.precision} costs each layer by itself, the worst first",
+        title_justify="left",
+        caption="keep_float (--keep-float) keeps layers in float32, and what one gives if the next is kept, too.",
+        caption_justify="left",
+    )
+    table.add_column("error, % of the signal", justify="right")
+    for layer, error in list(report.rounding.items())[:LISTED]:
+        table.add_row(layer, f"{100 * error:.2f}")
+    return table
+
+
+def _loses(report: ParityReport, scores: Mapping[str, Scores]) -> bool:
+    return not report.passed or scores["Keras"].mean_iou - scores[report.precision].mean_iou > LOSS
 
 
 def export(
@@ -89,12 +130,13 @@ def export(
         model: a Keras model; the path of a .keras file; or the name of a network that the package has trained.
         format: `"tflite"` (default), `"onnx"`, `"saved_model"` or `"web"`.
         output: file or folder to write.
-        data: images whose labels are compared: as for `keras_segnet.train`. Default: drawn streets. An int8 export
-            needs it: the ranges of activations are measured on its training images.
-        split: which part of the data, `"train"`, `"val"` (default) or `"test"`. An int8 export scores the Keras model
-            and the file in each precision on it.
+        data: images whose labels are compared: as for `keras_segnet.train`. Default: drawn streets. An int8 or
+            int16x8 export needs it: the ranges of activations are measured on its training images.
+        split: which part of the data, `"train"`, `"val"` (default) or `"test"`. An int8 or int16x8 export scores the
+            Keras model and the file in each precision on it. Where the file loses a hundredth of mean IoU or more, or
+            is refused, it also says what rounding costs each layer, and tries what loses less.
         images: number of images to compare on, spread over the data. Default 20.
-        calibration_images: number of training images on which the ranges of an int8 file are measured. Default 100.
+        calibration_images: number of training images on which the ranges of such a file are measured. Default 100.
         overwrite: whether a file that is there may be replaced. Default False.
         display: where lines and progress are shown. Default: standard output, and bars in Jupyter and terminals.
         options: those of the format: see `to_tflite`, `to_onnx`, `to_saved_model` and `to_web`.
@@ -108,9 +150,11 @@ def export(
     """
     display = display or Printed()
     kind = check_options(format, options)
+    if "representative_data" in options:
+        options["representative_data"] = list(options["representative_data"])  # Several files measure on it.
     path = check_path(output, kind.suffix, overwrite)
-    is_int8 = kind.is_int8(options)
-    if is_int8 and data is None and "representative_data" not in options:
+    needs_ranges = kind.computes_in_integers(options) and "representative_data" not in options
+    if needs_ranges and data is None:
         raise InputError("an int8 export needs `data`: images on which the ranges of activations are measured.")
     dataset = None if data is None else open_dataset(str(data), split)
     keras_model = model if isinstance(model, keras.Model) else load_keras_model(Path(model))
@@ -123,7 +167,7 @@ def export(
         display.say("No data is given; comparing on drawn streets and noise.")
     else:
         compared = pictures_of(dataset, images, display)
-    if is_int8 and data is not None and "representative_data" not in options:
+    if needs_ranges:
         training = open_dataset(str(data), "train")
         if len(training.classes) != num_classes:
             raise InputError(
@@ -132,13 +176,23 @@ def export(
             )
         options = {**options, "representative_data": pictures_of(training, calibration_images, display)}
     known = None if isinstance(model, keras.Model) else fit_beside(Path(model))
-    report = kind.write(
-        keras_model, path, images=compared, fit=known or AUTO, overwrite=overwrite, progress=display, **options
-    )
-    scores: dict[str, Scores] = {}
-    if is_int8 and "precision" in kind.arguments and dataset is not None:
-        scores = _compare_precisions(keras_model, kind, path, dataset, compared, options, known or AUTO, display)
-    return Exported(path, report, "" if dataset is None else dataset.name, scores)
+    refusal = None
+    try:
+        report = kind.write(
+            keras_model, path, images=compared, fit=known or AUTO, overwrite=overwrite, progress=display, **options
+        )
+    except ParityError as error:
+        refusal, report = error, error.report
+    name = "" if dataset is None else dataset.name
+    exported = Exported(path, report, name, {}, {})
+    if dataset is not None and "precision" in kind.arguments and kind.computes_in_integers(options):
+        found = _compare_precisions(keras_model, kind, report, dataset, compared, options, known or AUTO, display)
+        exported = Exported(path, report, name, *found)
+    if refusal is not None:
+        if exported.scores:
+            display.say(str(exported))
+        raise refusal
+    return exported
 
 
 def _same_count(dataset: SegmentationDataset | None, num_classes: int) -> Classes | None:
@@ -154,31 +208,68 @@ def pictures_of(dataset: SegmentationDataset, count: int, display: Display) -> l
 def _compare_precisions(
     model: keras.Model,
     kind: Format,
-    int8: Path,
+    report: ParityReport,
     dataset: SegmentationDataset,
     images: list[np.ndarray],
     options: dict[str, Any],
     fit: Fit,
     display: Display,
-) -> dict[str, Scores]:
-    """Scores of the Keras model, and of the file in each precision.
+) -> tuple[dict[str, Scores], dict[str, ParityReport]]:
+    """Scores and reports of the Keras model, and of the file in each precision.
 
-    A precision that the gate refuses is left out with a word: the file that was asked for is there all the same.
+    A file that the gate refuses is left out with a word.
     """
-    segmenters: dict[str, Segmenter] = {"Keras": KerasSegmenter(model)}
+
+    def scored(segmenter: Segmenter) -> Scores:
+        segmenter.fit = fit
+        return evaluate(segmenter, dataset, display=display).scores
+
+    scores = {"Keras": scored(KerasSegmenter(model))}
+    reports = {}
     floating = {name: value for name, value in options.items() if name in ("head", "input_size")}
+    calibrated = {**floating, "representative_data": options["representative_data"]}
     with tempfile.TemporaryDirectory() as folder:
-        for precision in ("float32", "float16"):
-            path = Path(folder) / f"{precision}{kind.suffix}"
+
+        def try_out(name: str, **options: Any) -> None:
+            path = Path(folder) / f"{len(scores)}{kind.suffix}"
             try:
-                kind.write(model, path, precision=precision, images=images, fit=fit, progress=display, **floating)
-                segmenters[precision] = load_segmenter(path)
+                reports[name] = kind.write(model, path, images=images, fit=fit, progress=display, **options)
+                scores[name] = scored(load_segmenter(path))
             except ParityError as error:
                 display.say(f"Left out of the comparison: {error}")
-        segmenters["int8"] = load_segmenter(int8)
-        for segmenter in segmenters.values():
-            segmenter.fit = fit
-        return {name: evaluate(segmenter, dataset, display=display).scores for name, segmenter in segmenters.items()}
+
+        for precision in ("float32", "float16"):
+            try_out(precision, precision=precision, **floating)
+        if report.passed:
+            reports[report.precision] = report
+            scores[report.precision] = scored(load_segmenter(report.path))
+        if _loses(report, scores):
+            kept = _worth_keeping(model, report.rounding, options.get("keep_float", ()))
+            name = f"{report.precision}, {', '.join(kept)} in float32"
+            try_out(name, precision=report.precision, keep_float=kept, **calibrated)
+            if report.precision != "int16x8":
+                try_out("int16x8", precision="int16x8", **calibrated)
+    return scores, reports
+
+
+def _worth_keeping(model: keras.Model, rounding: Mapping[str, float], kept: Collection[str]) -> list[str]:
+    """Layers to keep in float32: `kept`, those that rounding hurts most, and those that take their output.
+
+    Without the latter, the output would be rounded after all.
+    """
+    indexed = {layer.name for layer in model.layers if isinstance(layer, (MaxPoolingWithArgmax2D, MaxUnpooling2D))}
+    known = {layer.name for layer in model.layers} & rounding.keys() - indexed
+    takers: dict[str, list[str]] = {}
+    for call in _compat.calls(model):
+        for tensor in call.input_tensors:
+            takers.setdefault(_compat.maker(tensor).name, []).append(call.operation.name)
+
+    def behind(name: str) -> list[str]:
+        found = [each for each in takers.get(name, ()) if each not in indexed]
+        return [last for each in found for last in ([each] if each in known else behind(each))]
+
+    worst = [name for name in rounding if name in known and name not in kept][:KEPT]
+    return list(dict.fromkeys([*kept, *(each for name in worst for each in (name, *behind(name)))]))
 
 
 __all__ = ["Exported", "export"]

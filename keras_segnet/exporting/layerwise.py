@@ -7,7 +7,7 @@ equal values, is not seen, and a fault of one layer is, however little it change
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -69,6 +69,8 @@ class Difference(NamedTuple):
     """Of the file's integers; 0 where it holds floats."""
     lost: float
     """Root of the mean square of what is beyond the range of these integers."""
+    noise: float
+    """Error of a channel over its standard deviation, 1 at most: root of the mean square of all channels."""
 
 
 def tensors_of(
@@ -84,9 +86,7 @@ def tensors_of(
     names = {layer.name: layer for layer in model.layers}
     found = {}
     for tensor, name in file.named():
-        scope = name.split(";")[0].split("/")[0]
-        # Keras opens a layer's scope twice, to build and to call it, and TensorFlow numbers the second one.
-        layer = names.get(re.sub(r"_\d+$", "", scope), names.get(scope))
+        layer = next((names[each] for each in layers_named(name.split(";")[0], names)), None)
         if isinstance(layer, NAMED) or (layer is not None and replacement_of(layer) is ShuffledDeconvolution):
             found[layer.name] = tensor
     for ours, theirs in pairs:
@@ -100,6 +100,14 @@ def tensors_of(
         if activation is expected:
             found[last.name] = theirs.output
     return found
+
+
+def layers_named(name: str, layers: Collection[str]) -> list[str]:
+    """Those of some layers whose ops became the op that a converter gave this name."""
+    scopes = [part.split("/")[0] for part in name.split(";")]
+    # Keras opens a layer's scope twice, to build and to call it, and TensorFlow numbers the second one.
+    named = [[each for each in (re.sub(r"_\d+$", "", scope), scope) if each in layers][:1] for scope in scopes]
+    return [layer for each in named for layer in each]
 
 
 def _is_rectifier(layer: keras.Layer) -> bool:
@@ -254,7 +262,7 @@ def _finish(logits: Any, head: str) -> np.ndarray:
 
 def _difference(name: str, expected: np.ndarray, there: Held) -> Difference:
     if expected.shape != there.values.shape:
-        return Difference(name, np.inf, np.inf, float(expected.std()), 0.0, there.step, 0.0)
+        return Difference(name, np.inf, np.inf, float(expected.std()), 0.0, there.step, 0.0, 1.0)
     whole, expected = expected, np.clip(expected, there.least, there.largest)
     # A ReLU that is part of the layer takes away what is negative.
     lost = np.maximum(whole - there.largest, 0) + (np.maximum(there.least - whole, 0) if there.least < 0 else 0)
@@ -273,7 +281,24 @@ def _difference(name: str, expected: np.ndarray, there: Held) -> Difference:
         magnitude=float(np.abs(whole).max()),
         step=there.step,
         lost=float(np.sqrt(np.square(lost).mean())),
+        noise=_noise(squares + np.square(lost), whole),
     )
 
 
-__all__ = ["Difference", "Held", "LayeredFile", "compare_layers", "labels_after_rounding", "tensors_of"]
+def _noise(squares: np.ndarray, whole: np.ndarray) -> float:
+    pixels = tuple(range(whole.ndim - 1))
+    errors, variances = squares.mean(axis=pixels), whole.var(axis=pixels, dtype=np.float64)
+    # A channel that is the same everywhere has no signal to lose.
+    shares = np.divide(errors, variances, out=np.zeros_like(variances), where=variances > 0)
+    return float(np.sqrt(np.minimum(shares, 1.0).mean()))
+
+
+__all__ = [
+    "Difference",
+    "Held",
+    "LayeredFile",
+    "compare_layers",
+    "labels_after_rounding",
+    "layers_named",
+    "tensors_of",
+]

@@ -29,6 +29,7 @@ from keras_segnet.exporting.layerwise import (
     labels_after_rounding,
     tensors_of,
 )
+from keras_segnet.exporting.quantization import ACTIVATIONS
 from keras_segnet.inference.segmenters import KerasSegmenter, Segmenter
 from keras_segnet.inference.timing import time_runs
 from keras_segnet.progress import Progress, silent
@@ -61,6 +62,7 @@ class Bounds(NamedTuple):
 BOUNDS = {
     "float32": Bounds(0.501, 1e-4, 3.0, 0.005, 0.10),
     "float16": Bounds(0.501, 1e-2, 3.0, 0.03, 0.25),
+    "int16x8": Bounds(0.501, 1e-3, 3.0, 0.03, 0.25),
     "int8": Bounds(0.501, 3e-3, 3.0, 0.03, 0.25),
 }
 """By precision."""
@@ -131,6 +133,9 @@ class ParityReport:
         size: bytes on disk.
         ops: how often each op occurs in the file.
         latency: median seconds for one image, after a run to warm up, on this machine's CPU.
+        rounding: of a file of integers, what they cost each layer by itself, weights and activations together: error
+            of a channel over its standard deviation, 1 at most, root of the mean square of all channels; the worst
+            first. Of other files: empty.
     """
 
     path: Path
@@ -142,6 +147,7 @@ class ParityReport:
     size: int
     ops: Mapping[str, int] = field(repr=False)
     latency: float
+    rounding: Mapping[str, float] = field(repr=False)
 
     @property
     def passed(self) -> bool:
@@ -231,12 +237,15 @@ class Evidence:
         return self.file.pairs(self.network)
 
     @cached_property
+    def tensors(self) -> dict[str, Any]:
+        return tensors_of(self.network, self.pairs, self.file)
+
+    @cached_property
     def differences(self) -> list[list[Difference]]:
         """Of each layer, on each image of the proof."""
-        tensors = tensors_of(self.network, self.pairs, self.file)
         found = []
         for image in self.progress(self.proof, len(self.proof), "Comparing layers"):
-            of_image = compare_layers(self.network, self.file, self.pairs, tensors, image, self.head)
+            of_image = compare_layers(self.network, self.file, self.pairs, self.tensors, image, self.head)
             if image is self.noise:
                 # What noise makes of a layer was not measured when the ranges of an int8 file were.
                 of_image = [difference._replace(lost=0.0) for difference in of_image]
@@ -257,6 +266,13 @@ class Evidence:
         ]
         model, file, rounded = (np.ravel(each) for each in zip(*maps, strict=True))
         return model, file, rounded
+
+    @cached_property
+    def rounding(self) -> dict[str, float]:
+        """The noise of each layer by itself on an image, with the model's own filters; see `Difference`."""
+        own = [(ours, ours) for ours, theirs in self.pairs if theirs is not None]
+        found = compare_layers(self.network, self.file, own, self.tensors, self.shown[0], self.head)
+        return dict(sorted(((each.layer, each.noise) for each in found), key=lambda item: -item[1]))
 
 
 def constants(evidence: Evidence) -> Finding:
@@ -370,6 +386,7 @@ def judge(evidence: Evidence, path: Path, shown_path: Path | None = None) -> Par
         size=_size_on_disk(path),
         ops=evidence.file.ops,
         latency=statistics.median(time_runs(evidence.exported, one, TIMED_RUNS)),
+        rounding=evidence.rounding if evidence.precision in ACTIVATIONS else {},
     )
 
 

@@ -1,9 +1,9 @@
-"""Export to LiteRT (.tflite): builtin ops only, one image, a static size, in three precisions."""
+"""Export to LiteRT (.tflite): builtin ops only, one image, a static size, in several precisions."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from keras_segnet.exporting.heads import head as head_of
 from keras_segnet.exporting.metadata import with_metadata
 from keras_segnet.exporting.network import in_float32, require_tensorflow, size_of
 from keras_segnet.exporting.parity import ParityReport
-from keras_segnet.exporting.quantization import convert_to_int8, int8_steps_of_pooling
+from keras_segnet.exporting.quantization import ACTIVATIONS, convert_to_integers, int8_steps_of_pooling
+from keras_segnet.exporting.schedule import with_less_memory
 from keras_segnet.exporting.tflite_file import TFLiteFile
 from keras_segnet.exporting.tracing import trace
 from keras_segnet.exporting.writing import check_path, export_through_gate
 from keras_segnet.inference.segmenters import KerasSegmenter
+from keras_segnet.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
 from keras_segnet.progress import Progress, silent
 
 
@@ -35,6 +37,7 @@ def to_tflite(
     head: str = "probabilities",
     representative_data: Iterable[np.ndarray] | None = None,
     interface: str = "float32",
+    keep_float: Collection[str] = (),
     input_size: tuple[int, int] | None = None,
     classes: Classes | Sequence[str] | None = None,
     images: Sequence[np.ndarray] | None = None,
@@ -52,14 +55,18 @@ def to_tflite(
         path: of the file to write, `.tflite`.
         precision: `"float32"` (default); `"float16"`: weights of half the size, which GPUs also compute with;
             `"int8"`: weights and activations of eight bits, the fastest on CPUs and NPUs. What has no int8 kernel
-            stays float32 inside: of the networks here, the powers of `preprocessing="lrn"`.
+            stays float32 inside: of the networks here, the powers of `preprocessing="lrn"`. `"int16x8"`: weights of
+            eight bits, convolutions with activations of sixteen, all else float32; slow, for what loses too much with
+            int8.
         head: what comes out. `"probabilities"` (default) or `"logits"`, float32 `(1, height, width, classes)`, or
             `"class_map"`, int32 `(1, height, width)`.
-        representative_data: uint8 RGB images of any size, for int8 only, and needed there: the ranges of all
-            activations are taken from what the network makes of them. A hundred from the training set are plenty.
+        representative_data: uint8 RGB images of any size, for int8 and int16x8 only, and needed there: the ranges of
+            all activations are taken from what the network makes of them. A hundred from the training set are plenty.
         interface: dtype of the file's input and of scores that come out of it, for int8: `"float32"` (default),
             `"int8"` or `"uint8"`, whose input is the bytes of the image as they are. The others have float32. A class
             map is int32 in any case.
+        keep_float: names of layers that stay float32 in an int8 or int16x8 file, convolutions mostly; normalisation and
+            ReLU behind one belong to it. Default: none. Pooling with indices and unpooling cannot be named.
         input_size: height and width. Default: the model's, where it has fixed ones.
         classes: names of the classes, with their colours as a data set has them (`dataset.classes`) or alone. Programs
             that open the file show them. Default: "class 0", "class 1", ...
@@ -83,14 +90,19 @@ def to_tflite(
     if interface != "float32" and precision != "int8":
         raise InputError(f"`interface` {interface!r} goes with `precision` 'int8'; with {precision!r} it is 'float32'.")
     calibration = [] if representative_data is None else list(representative_data)
-    if precision == "int8" and not calibration:
-        raise InputError("`precision` 'int8' needs `representative_data`: images that activations are measured on.")
+    if precision in ACTIVATIONS and not calibration:
+        raise InputError(f"`precision` {precision!r} needs `representative_data`: images to measure activations on.")
+    if keep_float and precision not in ACTIVATIONS:
+        raise InputError(f"`keep_float` goes with `precision` 'int8' or 'int16x8', not with {precision!r}.")
     finish = head_of(head)
     target = check_path(path, ".tflite", overwrite)
     model = in_float32(model)
     reference = KerasSegmenter(model)
     size = size_of(model, input_size, "a .tflite file")
     named = _named(classes, reference.num_classes)
+    indexed = [layer.name for layer in model.layers if isinstance(layer, (MaxPoolingWithArgmax2D, MaxUnpooling2D))]
+    for layer in keep_float:
+        refuse_unknown("keep_float", layer, [each.name for each in model.layers if each.name not in indexed])
 
     def write(partial: Path) -> None:
         steps = None
@@ -102,10 +114,12 @@ def to_tflite(
 
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
-        if precision == "int8":
-            content = convert_to_int8(converter, calibration, size, interface, progress)
+        if precision in ACTIVATIONS:
+            kept = {*keep_float, *(indexed if precision == "int16x8" else ())}
+            content = convert_to_integers(converter, calibration, size, precision, interface, kept, progress)
         else:
             content = bytes(converter.convert())
+        content = with_less_memory(content)
         partial.write_bytes(with_metadata(content, head, precision, reference.num_classes, named, fit))
 
     return export_through_gate(target, write, model, TFLiteFile, images, progress)

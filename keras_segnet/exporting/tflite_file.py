@@ -54,6 +54,14 @@ class TFLiteFile:
             for tensor in operator.outputs
         }
 
+        uses = Counter(int(tensor) for operator in self._graph.operators for tensor in operator.inputs)
+        # A float tensor that only goes on as integers is held as these: what they cannot hold is not seen by others.
+        self._taken_as = {
+            int(operator.inputs[0]): int(operator.outputs[0])
+            for kind, operator in self._made_by.values()
+            if kind == "QUANTIZE" and uses[int(operator.inputs[0])] == 1
+        }
+
     def segmenter(self) -> TFLiteSegmenter:
         """The file at work, as others use it."""
         return TFLiteSegmenter(self.path)
@@ -123,7 +131,8 @@ class TFLiteFile:
         (taken,) = self._interpreter.get_input_details()
         self._interpreter.set_tensor(taken["index"], quantize(image, taken))
         self._interpreter.invoke()
-        return [self._held(tensor) for tensor in wanted], self._held(self._source(int(self._graph.outputs[0])))
+        held = [self._held(self._taken_as.get(tensor, tensor)) for tensor in wanted]
+        return held, self._held(self._source(int(self._graph.outputs[0])))
 
     def _held(self, tensor: int) -> Held:
         stored = self._interpreter.get_tensor(tensor)
@@ -149,7 +158,7 @@ class TFLiteFile:
         data = self._file.buffers[stored.buffer].data
         kind = {
             schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16,
-            schema.TensorType.INT8: np.int8, schema.TensorType.INT32: np.int32,
+            schema.TensorType.INT8: np.int8, schema.TensorType.INT32: np.int32, schema.TensorType.INT64: np.int64,
         }.get(stored.type)  # fmt: skip
         if data is None or kind is None or len(data) == 0:
             return None

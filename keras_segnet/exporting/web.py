@@ -90,7 +90,7 @@ def to_web(
         ParityError: a file does not compute what the model computes. Nothing is at `path` then.
     """
     target, runtime = check_path(path, "", overwrite, "model.json"), Path(runtime).expanduser()
-    if missing := [name for name in RUNTIME_FILES if not (runtime / name).is_file()]:
+    if missing := missing_of_runtime(runtime):
         raise InputError(
             f"{runtime} does not hold LiteRT.js ({missing[0]} is missing); `make web-runtime` in a checkout of this "
             "project fetches it there."
@@ -143,6 +143,11 @@ def to_web(
     return _together(target, reports)
 
 
+def missing_of_runtime(folder: Path) -> list[str]:
+    """Files of LiteRT.js that a folder lacks."""
+    return [name for name in RUNTIME_FILES if not (folder.expanduser() / name).is_file()]
+
+
 def _together(path: Path, reports: dict[str, ParityReport]) -> ParityReport:
     """One report on a folder of several files, each of whose findings names its file."""
     each = list(reports.values())
@@ -160,6 +165,7 @@ def _together(path: Path, reports: dict[str, ParityReport]) -> ParityReport:
         size=sum(report.size for report in each),
         ops=sum((Counter(report.ops) for report in each), Counter()),
         latency=each[0].latency,
+        rounding=each[0].rounding,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from keras_segnet.catalogue import HEADS
+from keras_segnet.catalogue import HEADS, INTEGERS
 from keras_segnet.errors import InputError, refuse_unknown
 
 COMMON = {"model", "path", "images", "fit", "overwrite", "progress"}
@@ -68,10 +68,10 @@ class Format:
         """The arguments of the writer that not every format accepts."""
         return {*inspect.signature(self.write).parameters} - COMMON
 
-    def is_int8(self, options: Mapping[str, Any]) -> bool:
+    def computes_in_integers(self, options: Mapping[str, Any]) -> bool:
         """Whether ranges of activations are measured for an export with these options."""
         measured = inspect.signature(self.write).parameters.get("representative_data")
-        return measured is not None and (measured.default is measured.empty or options.get("precision") == "int8")
+        return measured is not None and (measured.default is measured.empty or options.get("precision") in INTEGERS)
 
 
 FORMATS: dict[str, Format] = {}

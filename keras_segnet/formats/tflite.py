@@ -11,7 +11,8 @@ export_format(
     options=(
         INPUT_SIZE,
         HEAD,
-        Option("precision", str, "Compute in float32 (default), float16 or int8.", PRECISIONS),
+        Option("precision", str, "Compute in float32 (default), float16, int8 or int16x8.", PRECISIONS),
+        Option("keep_float", list[str], "Keep a layer in float32, with int8 and int16x8; repeat it for more."),
         Option("interface", str, "Accept and give float32 (default), int8 or uint8, with int8.", INTERFACES),
     ),
 )

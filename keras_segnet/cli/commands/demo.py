@@ -9,6 +9,7 @@ import typer
 
 from keras_segnet.cli import screen
 from keras_segnet.cli.commands.arguments import fail
+from keras_segnet.cli.commands.serve import PORT, ways_to_open
 from keras_segnet.cli.screen import Screen, console, say
 
 DEMO_SIZE = (90, 120)
@@ -25,9 +26,9 @@ def demo(
 ) -> None:
     """The whole way once, with nothing to download.
 
-    Draws a folder of streets, trains a slim SegNet on it, evaluates, exports to SavedModel and .tflite, compares, and
-    writes pictures, also of what the trained network of the package makes of those streets. Takes some minutes on two
-    cores.
+    Draws a folder of streets, trains a slim SegNet on it, evaluates, exports to SavedModel, .tflite and a web page,
+    compares, and writes pictures, also of what the trained network of the package makes of those streets. Takes some
+    minutes on two cores. The page needs LiteRT.js, which `make web-runtime` fetches; without it, it is left out.
 
     Example: `keras-segnet demo --output runs/demo`
     """
@@ -35,6 +36,7 @@ def demo(
     from keras_segnet.evaluation.evaluate import evaluate
     from keras_segnet.evaluation.report import write_overlays
     from keras_segnet.exporting import ParityError, export
+    from keras_segnet.exporting.web import RUNTIME, missing_of_runtime
     from keras_segnet.inference import load_segmenter
     from keras_segnet.training.train import train
 
@@ -59,8 +61,11 @@ def demo(
     console.print(screen.scores_table(run.title, run.rows()))
 
     test = open_dataset(str(data), "test")
+    outputs = {"saved_model": folder / "saved_model", "tflite": folder / "segnet.tflite"}
+    if not missing_of_runtime(RUNTIME):
+        outputs["web"] = folder / "web"
     try:
-        for format, path in (("saved_model", folder / "saved_model"), ("tflite", folder / "segnet.tflite")):
+        for format, path in outputs.items():
             console.print(
                 export(
                     run.folder / "model.keras", format=format, output=path, data=data, split="test", display=Screen()
@@ -78,6 +83,12 @@ def demo(
         f"Label an image: keras-segnet predict {folder / 'segnet.tflite'} IMAGE --output labelled\n"
         "Label a photograph of a street: keras-segnet predict segnet_edge IMAGE"
     )
+    if "web" not in outputs:
+        say(f"There is no web page: {RUNTIME} does not hold LiteRT.js, which `make web-runtime` fetches with npm.")
+        return
+    say(f"Open the page that labels what a camera sees: keras-segnet serve {outputs['web']}")
+    for line in ways_to_open(PORT):
+        say(f"  {line}")
 
 
 def next_free(path: Path) -> Path:

@@ -11,6 +11,17 @@ import typer
 
 from keras_segnet.cli.screen import say
 
+PORT = 8000
+
+
+def ways_to_open(port: int) -> list[str]:
+    """Lines that say how a browser, also that of a phone, gets at what is served on a port."""
+    return [
+        f"In this machine's browser: http://localhost:{port}/",
+        f"On an Android phone on a USB cable: adb reverse tcp:{port} tcp:{port}, then open the same address there.",
+        "On other phones: put the folder on any https server.",
+    ]
+
 
 class _Handler(SimpleHTTPRequestHandler):
     """Sends the two headers that let WebAssembly use threads, and no log lines."""
@@ -29,7 +40,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
 def serve(
     folder: Annotated[Path, typer.Argument(help="Folder that `keras-segnet export --format web` wrote.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = PORT,
 ) -> None:
     """Serve a web export on this machine, for its browser or a phone on a cable.
 
@@ -49,9 +60,9 @@ def serve(
     except OSError as error:
         raise InputError(f"port {port} cannot be listened on: {error.strerror}.") from error
     port = server.server_address[1]
-    say(f"Serving {folder} at http://localhost:{port}/ until Ctrl-C.")
-    say(f"On an Android phone on a USB cable: adb reverse tcp:{port} tcp:{port}, then open the same address there.")
-    say("On other phones: put the folder on any https server.")
+    say(f"Serving {folder} until Ctrl-C.")
+    for line in ways_to_open(port):
+        say(line)
     with server:
         try:
             server.serve_forever()

@@ -67,7 +67,7 @@ class Segmenter:
             it, where a file does not say. Logits become probabilities here, and a class map becomes probabilities of 0
             and 1.
         batch_size: images that `predict_each` gives to the network at once.
-        precision: "float32", "float16" or "int8", or None where a file does not say.
+        precision: "float32", "float16", "int8" or "int16x8", or None where a file does not say.
         fit: the rule by which an image becomes inputs; None where none is known. Then an image is stretched.
     """
 
