@@ -176,7 +176,7 @@ def export(
             )
         options = {**options, "representative_data": pictures_of(training, calibration_images, display)}
     known = None if isinstance(model, keras.Model) else fit_beside(Path(model))
-    refusal = None
+    refusal: ParityError | None = None
     try:
         report = kind.write(
             keras_model, path, images=compared, fit=known or AUTO, overwrite=overwrite, progress=display, **options
