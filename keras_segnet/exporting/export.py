@@ -244,7 +244,7 @@ def _compare_precisions(
             reports[report.precision] = report
             scores[report.precision] = scored(load_segmenter(report.path))
         if _loses(report, scores):
-            kept = _worth_keeping(model, report.rounding, options.get("keep_float", ()))
+            kept = _worth_keeping(model, report.rounding, options.get("keep_float") or ())
             name = f"{report.precision}, {', '.join(kept)} in float32"
             try_out(name, precision=report.precision, keep_float=kept, **calibrated)
             if report.precision != "int16x8":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def to_tflite(
     head: str = "probabilities",
     representative_data: Iterable[np.ndarray] | None = None,
     interface: str = "float32",
-    keep_float: Collection[str] = (),
+    keep_float: list[str] | None = None,
     input_size: tuple[int, int] | None = None,
     classes: Classes | Sequence[str] | None = None,
     images: Sequence[np.ndarray] | None = None,
@@ -101,7 +101,7 @@ def to_tflite(
     size = size_of(model, input_size, "a .tflite file")
     named = _named(classes, reference.num_classes)
     indexed = [layer.name for layer in model.layers if isinstance(layer, (MaxPoolingWithArgmax2D, MaxUnpooling2D))]
-    for layer in keep_float:
+    for layer in keep_float or ():
         refuse_unknown("keep_float", layer, [each.name for each in model.layers if each.name not in indexed])
 
     def write(partial: Path) -> None:
@@ -115,7 +115,7 @@ def to_tflite(
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
         if precision in ACTIVATIONS:
-            kept = {*keep_float, *(indexed if precision == "int16x8" else ())}
+            kept = {*(keep_float or ()), *(indexed if precision == "int16x8" else ())}
             content = convert_to_integers(converter, calibration, size, precision, interface, kept, progress)
         else:
             content = bytes(converter.convert())

@@ -188,7 +188,7 @@ def test_export_onto_an_existing_file(
     ("options", "message"),
     [
         (["--format", "tflite", "--precision", "int8"], "needs --data"),
-        (["--format", "tflite", "--precision", "int4"], "--precision must be float32, float16 or int8"),
+        (["--format", "tflite", "--precision", "int4"], "--precision must be float32, float16, int8 or int16x8"),
         (["--format", "tflite", "--head", "labels"], "--head must be probabilities, logits or class_map"),
         (["--format", "tflite", "--interface", "int8"], "goes with --precision 'int8'"),
         (["--format", "saved_model", "--precision", "float16"], "is for --format tflite"),

@@ -368,7 +368,7 @@ def test_heads_give_the_models_labels(trained, streets, head, precision, tmp_pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "int4"}, "`precision` must be float32, float16 or int8, not 'int4'"),
+        ({"precision": "int4"}, "`precision` must be float32, float16, int8 or int16x8, not 'int4'"),
         ({"head": "labels"}, "`head` must be probabilities, logits or class_map, not 'labels'"),
         ({"precision": "int8"}, "needs `representative_data`"),
         ({"precision": "int8", "representative_data": []}, "needs `representative_data`"),
