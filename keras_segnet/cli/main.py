@@ -13,6 +13,7 @@ import typer
 from keras_segnet import __version__
 from keras_segnet.cli import silence
 from keras_segnet.cli.commands import data
+from keras_segnet.cli.commands.arguments import stoppable
 from keras_segnet.cli.commands.benchmark import benchmark
 from keras_segnet.cli.commands.check_gpu import check_gpu
 from keras_segnet.cli.commands.demo import demo
@@ -70,12 +71,23 @@ def run(arguments: list[str]) -> int:
 
 
 def _is_for_the_user(error: Exception) -> bool:
+    if _is_out_of_memory(error):
+        return True
     if isinstance(error, ModuleNotFoundError):
         return error.name is not None and not error.name.startswith("keras_segnet")
     return isinstance(error, OSError | InputError)
 
 
+def _is_out_of_memory(error: Exception) -> bool:
+    """Of Python and NumPy, of TensorFlow, of PyTorch, or of JAX."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    known = {"MemoryError", "ResourceExhaustedError", "OutOfMemoryError"}
+    return bool(names & known) or "RESOURCE_EXHAUSTED" in str(error)
+
+
 def _in_one_line(error: Exception) -> str:
+    if _is_out_of_memory(error):
+        return "there is not enough memory; a smaller width, input size or batch size needs less."
     if isinstance(error, ModuleNotFoundError):
         return f"this needs the Python module {error.name}, which is not installed."
     if isinstance(error, OSError) and error.strerror is not None:
@@ -107,5 +119,5 @@ def common(
 
 
 for command in (train, evaluate, export, check_parity, check_gpu, benchmark, predict, serve, models, demo):
-    app.command(command.__name__.replace("_", "-"))(command)
+    app.command(command.__name__.replace("_", "-"))(stoppable(command))
 app.add_typer(data.app, name="data")

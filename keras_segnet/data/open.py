@@ -22,6 +22,9 @@ from keras_segnet.progress import Progress, silent
 WORDS = ("camvid", "streets")
 """Values of `data` that are no paths."""
 
+ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
+"""Of files that are to be unpacked first."""
+
 
 def open_dataset(data: str, split: str, on_fault: OnFault = refuse) -> SegmentationDataset:
     """Opens one split of a data set.
@@ -103,8 +106,11 @@ def kind_and_path(data: str) -> tuple[str, Path]:
             f"{path} does not exist; data is a folder, a label tool's file, 'camvid' or 'streets', or KIND:PATH with "
             f"one of the kinds {', '.join(KINDS)}."
         )
-    if path.suffix.lower() == ".zip":
-        raise InputError(f"{path} is an archive; unpack it and give the folder, or `data convert` it.")
+    if path.suffix.lower() in ARCHIVES:
+        unpacked = f", or what this makes of it: keras-segnet data convert {path} FOLDER"
+        raise InputError(
+            f"{path} is an archive; unpack it and give the folder{unpacked if path.suffix.lower() == '.zip' else ''}."
+        )
     found = kind or recognised(path)
     if not found:
         known = "; ".join(f"{kind.holds} ({name})" for name, kind in KINDS.items())

@@ -74,21 +74,25 @@ def find_inputs(paths: Sequence[Path], output: Path) -> list[Input]:
         raise InputError("`inputs` names no image and no video.")
     by_name: dict[str, Path] = {}
     for file, name in found:
-        if by_name.setdefault(name, file) is not file:
+        if name in by_name:
+            if by_name[name] == file:
+                raise InputError(f"`inputs` has {file} more than once.")
             raise InputError(f"{by_name[name]} and {file} have one name; results are named by it.")
+        by_name[name] = file
     return found
 
 
 def _find(path: Path, output: Path) -> list[Input]:
     if path.is_dir():
-        folder, results = path.resolve(), output.resolve()
+        folder, results = (Path(os.path.realpath(each)) for each in (path, output))  # Unlike `resolve`, of loops too.
         if folder == results:
             raise InputError(f"{output} holds the images; results in it would be taken for images the next time.")
         found = [
             Input(file, _name(file.relative_to(path)))
             for file in sorted(path.rglob("*"))
             if file.suffix.lower() in EXTENSIONS | VIDEOS
-            and not (folder in results.parents and results in file.resolve().parents)
+            and not file.is_dir()
+            and not (folder in results.parents and results in Path(os.path.realpath(file)).parents)
         ]
         if not found:
             raise InputError(f"{path} holds no image and no video ({', '.join(sorted(EXTENSIONS | VIDEOS))}).")

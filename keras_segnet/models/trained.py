@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from keras_segnet import catalogue
-from keras_segnet.errors import InputError
+from keras_segnet.errors import InputError, shown
 from keras_segnet.files import reading, whole_file
 from keras_segnet.models.graph import score_layers
 
@@ -79,11 +79,18 @@ def read_keras_file(path: Path) -> keras.Model:
     if not path.is_file():
         raise InputError(f"{path} does not exist; a .keras file is expected there.")
     with reading(path, "cannot be read as a .keras file"):
-        with zipfile.ZipFile(path) as archive:
-            for each in archive.infolist():
-                if each.filename.endswith(".json") and each.file_size > MOST_CONFIG:
-                    raise ValueError(f"its {each.filename} unpacks to {each.file_size:,} bytes; a few MB are normal")
+        refuse_hostile_archive(path)
         return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+def refuse_hostile_archive(path: Path) -> None:
+    """Raises a ValueError if what is in a .keras file unpacks to more memory than it may have, or to places outside."""
+    with zipfile.ZipFile(path) as archive:
+        for each in archive.infolist():
+            if each.filename.endswith(".json") and each.file_size > MOST_CONFIG:
+                raise ValueError(f"its {each.filename} unpacks to {each.file_size:,} bytes; a few MB are normal")
+            if each.filename.startswith("/") or ".." in each.filename.split("/"):
+                raise ValueError(f"it holds {shown(each.filename)}, a path that leads out of it")
 
 
 MOST_CONFIG = 2**26
@@ -142,6 +149,7 @@ __all__ = [
     "load_trained",
     "read_keras_file",
     "read_weights",
+    "refuse_hostile_archive",
     "start_from",
     "weights_of",
     "write_weights",

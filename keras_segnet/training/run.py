@@ -42,6 +42,7 @@ from keras_segnet.data.pipeline import EpochBatches, for_keras, names_in_batch, 
 from keras_segnet.errors import InputError
 from keras_segnet.files import PARTIAL, first_line, read_json, read_text, reading, whole_file, write_text
 from keras_segnet.losses import weighted_parts
+from keras_segnet.models.trained import refuse_hostile_archive
 from keras_segnet.training.configuration import MONITORS, SETTINGS, RunConfig, as_text
 from keras_segnet.training.devices import current_share, synchronize, undistributed, unsynchronized
 from keras_segnet.training.interruption import Interruption
@@ -294,10 +295,9 @@ def tensorboard_callback(run: Run) -> keras.callbacks.Callback:
 
 
 def _load_checkpoint(path: Path) -> keras.Model:
-    try:
+    with reading(path, "cannot be read as a checkpoint"):
+        refuse_hostile_archive(path)
         model = keras.models.load_model(path)
-    except Exception as error:  # Keras raises errors of many kinds on damaged files.
-        raise InputError(f"{path} cannot be read as a checkpoint: {error}") from error
     if getattr(model, "optimizer", None) is None:
         raise InputError(f"{path} cannot be read as a checkpoint: it has no optimiser to continue with.")
     return model

@@ -26,6 +26,7 @@ from keras_segnet.data.images import MOST_PIXELS, read_image, refuse_damaged, wr
 from keras_segnet.errors import InputError
 from keras_segnet.exporting import to_tflite
 from keras_segnet.inference import load_segmenter
+from keras_segnet.training.run import _load_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")  # Pillow thinks aloud.
 
@@ -127,9 +128,14 @@ def test_a_keras_file_runs_no_code_and_writes_nothing(keras_file: bytes, tmp_pat
         config = json.loads(archive.read("config.json"))
     call = {"module": "os", "class_name": "system", "config": f"touch {evil}", "registered_name": None}
     config["config"]["layers"][1]["config"]["kernel_initializer"] = call
-    escape = {f"assets/../../{evil.name}": b"x", str(evil): b"x", f"../{evil.name}": b"x"}
-    contents = [packed(keras_file, {"config.json": json.dumps(config).encode()}), packed(keras_file, escape)]
-    outcomes(path, contents, label_something)
+    outcomes(path, [packed(keras_file, {"config.json": json.dumps(config).encode()})], label_something)
+    outside = [f"assets/../../{evil.name}", str(evil), f"../{evil.name}", "assets/.."]
+    contents = [packed(keras_file, {name: b"x"}) for name in outside]
+    # Refused before Keras reads it, which would skip it with a warning from the middle of Python's zipfile.
+    for read in (label_something, _load_checkpoint):
+        for name, line in zip(outside, outcomes(path, contents, read), strict=True):
+            assert line is not None and line.endswith("a path that leads out of it"), line
+            assert f"it holds {name[:50]!r}"[:-1] in line
     assert not evil.exists()
     assert sorted(file.name for file in tmp_path.rglob("*")) == ["inside", "model.keras"]
 

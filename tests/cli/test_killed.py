@@ -6,6 +6,7 @@ import random
 import shutil
 from pathlib import Path
 
+import cv2
 import forked
 import keras
 import numpy as np
@@ -98,6 +99,37 @@ def test_ctrl_c_in_training_and_in_validation(moment: str, data: Path, tmp_path:
     assert status == 130
     assert said[-1] == f"keras-segnet: stopped. Continue with: keras-segnet train --resume --output {output}"
     assert files(output) == {"config.json", LOCK}
+
+
+@pytest.mark.parametrize(
+    ("command", "where"),
+    [
+        ("predict MODEL DATA/images --output HERE/out", "HERE"),
+        ("evaluate MODEL --data DATA --split train --json HERE/scores.json", "DATA"),
+        ("export MODEL --format tflite --output HERE/out.tflite", "HERE"),
+        ("data check DATA --contact-sheet HERE/sheet.png", "DATA"),
+        ("data weights DATA --json HERE/weights.json", "DATA"),
+        ("data convert DATA HERE/out", "HERE"),
+    ],
+)
+def test_ctrl_c_in_other_commands(command: str, where: str, data: Path, unbroken: Path, tmp_path: Path) -> None:
+    """Amid reading, or amid writing the second file: status 130, one line, and no half of a file."""
+    here, said = tmp_path / "here", tmp_path / "said"
+    here.mkdir()
+    places = {"MODEL": unbroken / "model.keras", "DATA": data, "HERE": here}
+    arguments = command.split()
+    for word, place in places.items():
+        arguments = [part.replace(word, str(place)) for part in arguments]
+    moment = 1 if "export" in command else 3
+    status, lines = ends(arguments, said, forked.press_ctrl_c_at_file, places[where], moment)
+    assert status == 130, lines
+    assert lines[-1].startswith("keras-segnet: stopped.")
+    left = files(here)
+    assert not any("partial" in name for name in left), left
+    if "predict" not in command:
+        assert left == set()
+    for name in left - {"out"}:
+        assert cv2.imread(str(here / name)) is not None
 
 
 def test_a_full_disk(data: Path, unbroken: Path, tmp_path: Path) -> None:

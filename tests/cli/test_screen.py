@@ -10,12 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
+from streets_folder import write_streets
 
 from keras_segnet.cli import screen
+from keras_segnet.cli.main import run
 
 NOISE = re.compile(
     r"absl|XNNPACK|oneDNN|TF-TRT|CUDA|cpu_feature|profiler|warning|^[IWEF]\d{4} |^\d{4}-\d\d-\d\d ", re.IGNORECASE
@@ -44,6 +48,20 @@ def test_a_first_time_user_sees_nothing_but_our_words(trained: tuple[Path, Path]
     lines = shell("train", "--data", str(data), *more, "--output", "run", cwd=tmp_path).splitlines()
     assert lines[0].startswith("Training segnet_basic")
     assert [line for line in listed + labelled + lines if NOISE.search(line)] == []
+
+
+def test_the_bits_that_images_are_read_with_are_said_once(tmp_path: Path) -> None:
+    """Those of cameras of 12 bits in files of 16, in three splits."""
+    for path in (write_streets(tmp_path / "data") / "images").iterdir():
+        image = cv2.imread(str(path)).astype(np.uint16) * 16
+        image[0, 0] = 4095
+        cv2.imwrite(str(path), image)
+    lines = shell("data", "check", "data", cwd=tmp_path).splitlines()
+    assert [line for line in lines if "bit" in line] == [
+        f"keras-segnet: The 16-bit images in {tmp_path / 'data' / 'images'} go up to 4,095; they are read as images of "
+        "12 bits."
+    ]
+    assert lines[-1] == "No fault was found."
 
 
 def python(program: str) -> subprocess.CompletedProcess[str]:
@@ -123,6 +141,26 @@ def test_names_are_no_controls(text: str, written: str, capsys: pytest.CaptureFi
     assert shown(text).count(written) == 4
     screen.complain(f"{text} is wrong.")
     assert capsys.readouterr().err == f"keras-segnet: {written} is wrong.\n"
+
+
+class ResourceExhaustedError(Exception):
+    """TensorFlow's, by its name."""
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ResourceExhaustedError("OOM when"), RuntimeError("RESOURCE_EXHAUSTED: Out of memory")]
+)
+def test_a_lack_of_memory_is_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(network: object) -> None:
+        raise error
+
+    monkeypatch.setattr("keras_segnet.models.graph.summarize_network", fail)
+    assert run(["models"]) == 2
+    assert capsys.readouterr().err == (
+        "keras-segnet: there is not enough memory; a smaller width, input size or batch size needs less.\n"
+    )
 
 
 def test_a_missing_module_is_reported_as_itself(tmp_path: Path) -> None:

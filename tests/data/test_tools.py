@@ -327,14 +327,29 @@ def test_an_archive_is_converted(tool: str, below: str, tmp_path: Path) -> None:
             members.write(file, below + file.relative_to(root).as_posix())
         members.writestr(f"{below}../../../out.txt", "x")  # Nothing is written outside.
     shutil.rmtree(root)
-    with pytest.raises(InputError, match=r"export\.zip is an archive; unpack it"):
-        data.open_dataset(str(archive), "train")
+    for name in (str(archive), f"coco:{archive}"):
+        with pytest.raises(InputError, match=r"export\.zip is an archive; unpack it .* convert \S*export\.zip FOLDER"):
+            data.open_dataset(name, "train")
     assert run(["data", "convert", str(archive), str(tmp_path / "own")]) == 0
     written = data.folder(tmp_path / "own", "all")
     assert len(written) == 4
     for index in range(4):
         np.testing.assert_array_equal(by_name(written, index), EXPECTED)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["export.zip", "own"]
+
+
+@pytest.mark.parametrize("name", ["x.tar", "x.tar.gz", "x.TGZ", "x.7z", "x.rar", "x.zip"])
+@pytest.mark.parametrize("command", ["train --output OUT --data", "evaluate segnet_edge --data", "data check"])
+def test_an_archive_is_no_data_set(
+    name: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(b"")
+    assert run([*command.split(), name]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{name} is an archive; unpack it and give the folder" in line
+    assert ("keras-segnet data convert" in line) == (name == "x.zip")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_damaged_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from keras_segnet.data import Classes
 from keras_segnet.data.images import read_image, read_label, write_png
 from keras_segnet.errors import InputError
-from keras_segnet.inference.bulk import Input, find_inputs, is_done, label_all, read_frames
+from keras_segnet.inference.bulk import Input, check_inputs, find_inputs, is_done, label_all, read_frames
 from keras_segnet.inference.segmenters import Segmenter
 from keras_segnet.pictures import overlay
 from keras_segnet.pictures.overlays import Paint
@@ -107,6 +107,30 @@ def test_two_of_one_name(nested: Path, tmp_path: Path) -> None:
     write_png(nested / "sub" / "a.bmp", picture(9))
     with pytest.raises(InputError, match=r"sub/a\.bmp and .*sub/a\.png have one name"):
         find_inputs([nested], tmp_path)
+
+
+def test_folders_that_look_like_images_and_links_that_lead_nowhere(tmp_path: Path) -> None:
+    """A folder is searched, whatever it is called. A link in a circle, or to what is gone, is an input that cannot be
+    read."""
+    folder = tmp_path / "all"
+    (folder / "a.png").mkdir(parents=True)
+    write_png(folder / "a.png" / "b.png", picture(0))
+    (folder / "self").symlink_to(".")
+    (folder / "circle.png").symlink_to("circle.png")
+    (folder / "gone.png").symlink_to("/nowhere/x.png")
+    for output in (tmp_path / "out", folder / "out"):
+        assert [each.name for each in find_inputs([folder], output)] == ["a.png/b", "circle", "gone"]
+    for name in ("circle", "gone"):
+        with pytest.raises(InputError, match=rf"{name}\.png"):
+            list(check_inputs([Input(folder / f"{name}.png", name)]))
+
+
+def test_what_is_given_twice_is_said_to_be(tmp_path: Path) -> None:
+    write_png(tmp_path / "b.png", picture(0))
+    (tmp_path / "list.txt").write_text("b.png\nb.png\n")
+    for paths in ([tmp_path, tmp_path], [tmp_path / "b.png"] * 2, [tmp_path / "list.txt"]):
+        with pytest.raises(InputError, match=r"`inputs` has .*b\.png more than once\."):
+            find_inputs(paths, tmp_path / "out")
 
 
 def test_several_inputs_have_the_names_of_their_folders(nested: Path, tmp_path: Path) -> None:

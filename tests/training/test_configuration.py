@@ -48,6 +48,9 @@ def test_every_setting_is_an_option_with_its_help_and_default_and_a_keyword_in_p
         ({"width": 0}, "`width` must be above 0, not 0"),
         ({"width": float("nan")}, "`width` must be float, not nan"),
         ({"scale": (2.0, 1.0)}, "`scale` must be two positive numbers"),
+        ({"scale": (1.0, 1e6)}, "`scale` must be two positive numbers up to 16, the smaller first"),
+        ({"learning_rate": 0}, "`learning_rate` must be above 0, not 0"),
+        ({"width": 33}, "`width` must be at most 32, not 33"),
         ({"optimizer": "adam"}, "`optimizer` must be muon, adamw or sgd, not 'adam'; did you mean adamw?"),
         ({"ema_momentum": 1.0}, "`ema_momentum` must be at least 0 and below 1"),
     ],
@@ -55,6 +58,19 @@ def test_every_setting_is_an_option_with_its_help_and_default_and_a_keyword_in_p
 def test_what_cannot_be_is_refused_by_name(given: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         RunConfig.of(**{"data": "streets", **given})
+
+
+NUMBERS = [name for name, each in SETTINGS.items() if str(each.type).split(" | ")[0] in ("int", "float")]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_no_number_that_cannot_be_is_a_setting(name: str) -> None:
+    whole = str(SETTINGS[name].type) == "int"
+    for value in (-1, float("nan"), float("inf"), -float("inf"), -(10**400), 10**400, *([10**30] if whole else [])):
+        with pytest.raises(InputError, match=f"`{name}` must be"):
+            RunConfig.of(data="streets", **{name: value})
+    value = SETTINGS[name].default
+    assert value is None or getattr(RunConfig.of(data="streets", **{name: value}), name) == value
 
 
 def test_given_settings_come_before_the_recipe_and_this_before_the_defaults() -> None:

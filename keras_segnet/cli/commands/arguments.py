@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -95,6 +97,19 @@ def parse_size(text: str, option: str = "input_size") -> tuple[int, int]:
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
         raise InputError(f"`{option}` must be HEIGHTxWIDTH, two positive whole numbers as in 360x480; not {text!r}.")
     return int(parts[0]), int(parts[1])
+
+
+def stoppable(command: Callable[..., None]) -> Callable[..., None]:
+    """Decorator of a command that Ctrl-C ends with a line and status 130, unless it says something of its own."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt:
+            fail("stopped.", 130)
+
+    return run
 
 
 def fail(line: str, status: int) -> NoReturn:

@@ -14,7 +14,7 @@ import typer
 
 from keras_segnet.catalogue import BALANCING
 from keras_segnet.cli import screen
-from keras_segnet.cli.commands.arguments import DATA_HELP, Split, fail, refuse_missing_folder
+from keras_segnet.cli.commands.arguments import DATA_HELP, Split, fail, refuse_missing_folder, stoppable
 from keras_segnet.cli.screen import complain, console, say
 from keras_segnet.errors import refuse_unknown
 
@@ -34,6 +34,7 @@ DataArgument = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 
 
 @app.command()
+@stoppable
 def check(
     data: DataArgument,
     contact_sheet: Annotated[
@@ -123,6 +124,7 @@ def _suggest_classes(data: str) -> None:
 
 
 @app.command()
+@stoppable
 def weights(
     data: DataArgument,
     split: Annotated[Split, typer.Option(help="Whose labels are counted.")] = Split.train,
@@ -175,6 +177,7 @@ def weights(
 
 
 @app.command()
+@stoppable
 def convert(
     data: DataArgument,
     output: Annotated[Path, typer.Argument(help="The folder to write; it must not exist yet.")],
