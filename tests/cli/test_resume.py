@@ -1,4 +1,4 @@
-"""A run that is stopped with Ctrl-C and then killed goes on to the numbers of an unbroken one: as from a shell.
+"""A run that is killed, or stopped with Ctrl-C, goes on to the numbers of an unbroken one: as from a shell.
 
 Many more kills, in processes that start faster, are in test_killed.py.
 """
@@ -77,9 +77,21 @@ def assert_same_run(output: Path, unbroken: Path) -> None:
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
-def test_a_run_that_is_stopped_and_then_killed_goes_on_to_the_same_numbers(
-    unbroken: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_a_killed_run_resumes_to_the_same_numbers(unbroken: tuple[Path, Path], tmp_path: Path) -> None:
+    data, reference = unbroken
+    output = tmp_path / "run"
+    process = start(data, output, *settings())
+    wait_for_checkpoint_of(process, output, 3)
+    process.kill()
+    process.communicate()
+    resumed = start(data, output, "--resume")
+    out, err = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0, err
+    assert f"of {EPOCHS}." in out and "Continuing after epoch" in out
+    assert_same_run(output, reference)
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(unbroken: tuple[Path, Path], tmp_path: Path) -> None:
     data, reference = unbroken
     output = tmp_path / "run"
     process = start(data, output, *settings())
@@ -92,14 +104,7 @@ def test_a_run_that_is_stopped_and_then_killed_goes_on_to_the_same_numbers(
         f"keras-segnet: stopped. Continue with: keras-segnet train --resume --output {output}; score "
     )
     assert line.endswith(f"keras-segnet evaluate {output / 'model.keras'} --split val --data DATA")
-
-    process = start(data, output, "--resume")
-    wait_for_checkpoint_of(process, output, 4)
-    process.kill()
-    process.communicate()
-
-    process = start(data, output, "--resume")
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    assert f"of {EPOCHS}." in out and "Continuing after epoch" in out
+    resumed = start(data, output, "--resume")
+    _, err = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0, err
     assert_same_run(output, reference)
