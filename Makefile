@@ -161,7 +161,7 @@ types: $(READY)
 	$(VENV)/bin/mypy
 
 site: .venv-docs/.ready
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build
 
 # The wheel is built from the sdist, so each of them proves the other.
 dist: .venv-package/.ready

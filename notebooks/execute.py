@@ -32,7 +32,7 @@ def run(notebook: Path, smaller: Mapping[str, str] | None = None) -> Any:
             for large, small in (smaller or {}).items():
                 cell.source = cell.source.replace(large, small)
     where = {"metadata": {"path": str(notebook.parent)}}
-    return NotebookClient(content, timeout=900, record_timing=False, resources=where).execute()
+    return NotebookClient(content, timeout=900, record_timing=False, coalesce_streams=True, resources=where).execute()
 
 
 def keep(notebook: Path) -> None:

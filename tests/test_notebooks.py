@@ -10,8 +10,11 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SMALLER = {
     "count=160": "count=24",
+    '("train", 120), ("val", 20), ("test", 20)': '("train", 10), ("val", 2), ("test", 10)',
     "(90, 120)": "(32, 48)",
+    "width=0.25": "width=0.1",
     "epochs=10": "epochs=1",
+    "epochs=12": "epochs=1",
 }
 """What stands in the notebooks, and what the tests run instead: each cell as it is, but for its sizes."""
 
