@@ -6,7 +6,6 @@ whole numbers: float32 stops counting at 16.8 million pixels, which a hundred im
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,14 +208,10 @@ class SegmentationScores(ConfusionMatrixMetric):
             "mean_iou": _mean_iou(matrix),
         }
 
-    def tree_flatten(self) -> tuple[list[keras.metrics.Metric], None]:
-        """What Keras takes for the metrics in it."""
+    def parts(self) -> list[keras.metrics.Metric]:
+        """The metrics that `model.compile` finds in it."""
         first, *others = SCORES
-        return [_Counted(first, self), *(_Score(name, self) for name in others)], None
-
-    @classmethod
-    def tree_unflatten(cls, _: None, scores: Sequence[_Score]) -> SegmentationScores:
-        return scores[0].of
+        return [_Counted(first, self), *(_Score(name, self) for name in others)]
 
 
 SCORES = ("global_accuracy", "class_average_accuracy", "mean_iou")

@@ -71,13 +71,11 @@ def test_an_optimizer_tells_its_variables() -> None:
 def test_keras_finds_what_is_in_a_nested_class() -> None:
     @_compat.registered_as_nested
     class Pair:
-        def tree_flatten(self) -> tuple[list[str], None]:
-            return ["first", "second"], None
+        def parts(self) -> list[str]:
+            return ["first", "second"]
 
-        @classmethod
-        def tree_unflatten(cls, _: None, children: object) -> Pair:
-            return cls()
-
+    pair = Pair()
+    assert keras.tree.map_structure(lambda each: each, [pair])[0] is pair
     assert keras.tree.flatten([Pair(), "third"]) == ["first", "second", "third"]
 
 

@@ -78,8 +78,18 @@ def logits_beside(probabilities: Any) -> Any:
 def registered_as_nested(kind: Kind) -> Kind:
     """Decorator of a class that Keras treats as a nested structure, as it does lists.
 
-    Where Keras flattens an instance, it finds what its `tree_flatten` gives first.
+    Where Keras flattens an instance, it finds what its method `parts` gives.
     """
+    hooks: dict[str, Any] = {
+        "tree_flatten": lambda self: (self.parts(), self),
+        "tree_unflatten": classmethod(lambda cls, whole, parts: whole),
+        # The same under PyTorch.
+        "torchtree_flatten": lambda self: (self.parts(), self),
+        "torchtree_flatten_with_keys": lambda self: (list(enumerate(self.parts())), self),
+        "torchtree_unflatten": classmethod(lambda cls, parts, whole: whole),
+    }
+    for name, hook in hooks.items():
+        setattr(kind, name, hook)
     part(_module("keras.src.tree.tree_api", "keras"), "register_tree_node_class", "keras")(kind)
     return kind
 

@@ -14,7 +14,7 @@ from keras_segnet.data import evaluation_batches, street_scenes, training_batche
 from keras_segnet.evaluation.evaluate import evaluate
 from keras_segnet.inference import load_segmenter
 from keras_segnet.losses import WeightedCrossentropy
-from keras_segnet.metrics import MeanIoU
+from keras_segnet.metrics import SegmentationScores
 from keras_segnet.models import split
 from keras_segnet.optimizers import ConvolutionMuon
 
@@ -38,13 +38,13 @@ def train(epochs, precision="float32"):
     model.compile(
         optimizer=ConvolutionMuon(5e-3),
         loss=WeightedCrossentropy(len(classes), ignore_class=classes.ignored),
-        metrics=[MeanIoU(len(classes), classes.ignored)],
+        metrics=[SegmentationScores(len(classes), classes.ignored)],
     )
     history = model.fit(
         training_batches(scenes, 4, (24, 32), seed=3),
         epochs=epochs,
         validation_data=evaluation_batches(scenes, 4, (24, 32)),
-        callbacks=[MedianFrequencyBalancing(scenes)],
+        callbacks=[MedianFrequencyBalancing(scenes), keras.callbacks.EarlyStopping("val_mean_iou", patience=epochs)],
         verbose=0,
     ).history
     return model, history
