@@ -9,7 +9,7 @@ import typer
 
 from keras_segnet.cli import screen
 from keras_segnet.cli.commands.arguments import fail
-from keras_segnet.cli.commands.serve import PORT, ways_to_open
+from keras_segnet.cli.commands.serve import PORT, on_a_phone
 from keras_segnet.cli.screen import Screen, console, say
 
 DEMO_SIZE = (90, 120)
@@ -86,8 +86,10 @@ def demo(
     if "web" not in outputs:
         say(f"There is no web page: {RUNTIME} does not hold LiteRT.js, which `make web-runtime` fetches with npm.")
         return
-    say(f"Open the page that labels what a camera sees: keras-segnet serve {outputs['web']}")
-    for line in ways_to_open(PORT):
+    say(
+        f"Open the page that labels what a camera sees: keras-segnet serve {outputs['web']}, then http://localhost:{PORT}/"
+    )
+    for line in on_a_phone(PORT):
         say(f"  {line}")
 
 

@@ -14,11 +14,10 @@ from keras_segnet.cli.screen import say
 PORT = 8000
 
 
-def ways_to_open(port: int) -> list[str]:
-    """Lines that say how a browser, also that of a phone, gets at what is served on a port."""
+def on_a_phone(port: int) -> list[str]:
+    """Lines that say how a phone gets at what is served on a port."""
     return [
-        f"In this machine's browser: http://localhost:{port}/",
-        f"On an Android phone on a USB cable: adb reverse tcp:{port} tcp:{port}, then open the same address there.",
+        f"On an Android phone on a USB cable: adb reverse tcp:{port} tcp:{port}, then http://localhost:{port}/ there.",
         "On other phones: put the folder on any https server.",
     ]
 
@@ -60,8 +59,8 @@ def serve(
     except OSError as error:
         raise InputError(f"port {port} cannot be listened on: {error.strerror}.") from error
     port = server.server_address[1]
-    say(f"Serving {folder} until Ctrl-C.")
-    for line in ways_to_open(port):
+    say(f"Serving {folder} at http://localhost:{port}/ until Ctrl-C.")
+    for line in on_a_phone(port):
         say(line)
     with server:
         try:
