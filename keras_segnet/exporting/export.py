@@ -98,7 +98,7 @@ def _rounding_table(report: ParityReport) -> Any:
         "layer",
         title=f"What {report.precision} costs each layer by itself, the worst first",
         title_justify="left",
-        caption="keep_float (--keep-float) keeps layers in float32, and what one gives if the next is kept, too.",
+        caption="keep_float keeps layers in float32, and what one gives if the next is kept, too.",
         caption_justify="left",
     )
     table.add_column("error, % of the signal", justify="right")
