@@ -67,8 +67,11 @@ class Difference(NamedTuple):
     """Largest absolute value that the model gives."""
     step: float
     """Of the file's integers; 0 where it holds floats."""
+    least: float
+    largest: float
+    """That these integers can hold."""
     lost: float
-    """Root of the mean square of what is beyond the range of these integers."""
+    """Root of the mean square of what is beyond that range."""
     noise: float
     """Error of a channel over its standard deviation, 1 at most: root of the mean square of all channels."""
 
@@ -152,6 +155,27 @@ def compare_layers(
     return differences
 
 
+def labels_within_ranges(model: keras.Model, differences: Sequence[Difference], image: np.ndarray) -> np.ndarray:
+    """Labels of the model where layers hold no more than a file's integers can.
+
+    The ranges of a file are those of the images that it was made for. What is brighter than these shows nothing else.
+
+    Args:
+        model: the network, up to its logits.
+        differences: of the file's layers; see `compare_layers`.
+        image: RGB 0..255 `(1, height, width, 3)`.
+
+    Returns:
+        int `(1, height, width)`.
+    """
+    ranges = {each.layer: (each.least, each.largest) for each in differences}
+
+    def clipped(layer: Any, result: Any) -> Any:
+        return keras.ops.clip(result, *ranges[layer.name]) if layer.name in ranges else result
+
+    return _finish(_run(model, image, {}, clipped), "class_map")
+
+
 def labels_after_rounding(
     model: keras.Model,
     pairs: Sequence[tuple[Filters, Filters | None]],
@@ -160,7 +184,7 @@ def labels_after_rounding(
     head: str,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """Labels of the model where filters and layers are rounded as coarsely as a file's, but to other values.
+    """`labels_within_ranges` where filters and layers are rounded as coarsely as a file's, but to other values.
 
     Rounding errors are as large as a right file's and differ from them, so about as many labels change. Of a network
     with random weights that is up to a fifth.
@@ -178,6 +202,7 @@ def labels_after_rounding(
     """
     # Numbers that are rounded to a step are off by a root of 12 of it.
     steps = {each.layer: 12**0.5 * each.mean_error for each in differences if 0 < each.mean_error < np.inf}
+    ranges = {each.layer: (each.least, each.largest) for each in differences}
 
     def shifted(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
         return values + unit * generator.uniform(-0.5, 0.5, values.shape)
@@ -187,7 +212,8 @@ def labels_after_rounding(
             return result
         step, offset = steps[layer.name], generator.uniform(-0.5, 0.5, result.shape[-1]).astype(np.float32)
         # Equal values stay equal, and zero, which each precision has, stays zero: there the first maximum wins.
-        return keras.ops.where(result == 0, 0.0, step * (keras.ops.round(result / step - offset) + offset))
+        result = keras.ops.where(result == 0, 0.0, step * (keras.ops.round(result / step - offset) + offset))
+        return keras.ops.clip(result, *ranges[layer.name])
 
     filters = {
         ours.name: replace(
@@ -262,7 +288,7 @@ def _finish(logits: Any, head: str) -> np.ndarray:
 
 def _difference(name: str, expected: np.ndarray, there: Held) -> Difference:
     if expected.shape != there.values.shape:
-        return Difference(name, np.inf, np.inf, float(expected.std()), 0.0, there.step, 0.0, 1.0)
+        return Difference(name, np.inf, np.inf, float(expected.std()), 0.0, there.step, -np.inf, np.inf, 0.0, 1.0)
     whole, expected = expected, np.clip(expected, there.least, there.largest)
     # A ReLU that is part of the layer takes away what is negative.
     lost = np.maximum(whole - there.largest, 0) + (np.maximum(there.least - whole, 0) if there.least < 0 else 0)
@@ -280,6 +306,8 @@ def _difference(name: str, expected: np.ndarray, there: Held) -> Difference:
         signal=float(whole.std()),
         magnitude=float(np.abs(whole).max()),
         step=there.step,
+        least=there.least,
+        largest=there.largest,
         lost=float(np.sqrt(np.square(lost).mean())),
         noise=_noise(squares + np.square(lost), whole),
     )
@@ -299,6 +327,7 @@ __all__ = [
     "LayeredFile",
     "compare_layers",
     "labels_after_rounding",
+    "labels_within_ranges",
     "layers_named",
     "tensors_of",
 ]

@@ -27,6 +27,7 @@ from keras_segnet.exporting.layerwise import (
     LayeredFile,
     compare_layers,
     labels_after_rounding,
+    labels_within_ranges,
     tensors_of,
 )
 from keras_segnet.exporting.quantization import ACTIVATIONS
@@ -254,11 +255,11 @@ class Evidence:
 
     @cached_property
     def labels(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of all pixels of the proof: the model's labels, the file's, and the model's after rounding."""
+        """Of all pixels of the proof: the model's labels within the file's ranges, the file's, the model's rounded."""
         generator = np.random.default_rng(0)
         maps = [
             (
-                self.reference.run(image).argmax(axis=-1),
+                labels_within_ranges(self.network, differences, image),
                 self.exported.run(image).argmax(axis=-1),
                 labels_after_rounding(self.network, self.pairs, differences, image, self.head, generator),
             )

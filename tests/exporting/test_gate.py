@@ -19,10 +19,11 @@ SIZE = (23, 31)
 STREETS = [draw_street_scene(seed, SIZE)[0] for seed in range(20, 28)]
 
 
-def tiny(dropout: float = 0.0) -> keras.Model:
-    """One stage of a SegNet."""
+def tiny(dropout: float = 0.0, brightness: float = 1.0) -> keras.Model:
+    """One stage of a SegNet, which sees images brighter than they are."""
     image = blocks.image_input((*SIZE, 3))
-    scores = tiny_network.wire(blocks.normalize_colours(image, "imagenet"), 4, 1.0, dropout=dropout)
+    colours = blocks.normalize_colours(keras.layers.Rescaling(brightness)(image), "imagenet")
+    scores = tiny_network.wire(colours, 4, 1.0, dropout=dropout)
     return keras.Model(image, blocks.probabilities(scores, "softmax"), name="tiny")
 
 
@@ -87,6 +88,16 @@ def test_the_verdict_is_the_same_whatever_images_there_are(model, fault, precisi
         found.append(report.findings)
     assert found == [found[0]] * len(found)
     assert all(finding.passed for finding in found[0]) == (fault is None)
+
+
+def test_a_network_for_dark_images_is_exported_with_their_ranges(model, tmp_path) -> None:
+    """The gate's streets are sixteen times as bright, so the file can hold little of what it makes of them."""
+    dark = tiny(dropout=0.2, brightness=16)
+    dark.set_weights(model.get_weights())
+    report = to_tflite(
+        dark, tmp_path / "dark.tflite", precision="int8", representative_data=[street // 16 for street in STREETS]
+    )
+    assert report.passed
 
 
 def test_a_double_scale_is_refused(model, tmp_path) -> None:
