@@ -105,9 +105,9 @@ def test_a_set_without_a_labelled_pixel_is_refused():
 
 
 def test_an_unknown_definition_is_refused_at_once():
-    with pytest.raises(InputError, match="definition must be one of presence, presence_with_ignored, global"):
+    with pytest.raises(InputError, match="`definition` must be presence, presence_with_ignored or global"):
         MedianFrequencyBalancing(Arrays(LABELS), "median")
-    with pytest.raises(InputError, match="balancing must be one of presence, presence_with_ignored, global"):
+    with pytest.raises(InputError, match="`balancing` must be presence, presence_with_ignored or global"):
         median_frequency_weights(count_classes(Arrays(LABELS)), "median")
 
 

@@ -73,7 +73,7 @@ def test_what_is_done_already_is_said(image: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"write": "all"}, "`write` must be one of both, masks, overlays; not 'all'"),
+        ({"write": "all"}, "`write` must be both, masks or overlays, not 'all'"),
         ({"samples": 3}, "`samples` is for `uncertainty`"),
         ({"opacity": 1.5}, "`opacity` must be from 0 to 1; not 1.5"),
         ({"background": "sea"}, "`background` must be one of road, Background, <sky>, none; not 'sea'"),
