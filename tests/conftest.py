@@ -33,6 +33,18 @@ def vgg16_file():
     return path
 
 
+@pytest.fixture(scope="session")
+def software_gpu():
+    """Folder of a GPU made of software, on which LiteRT's own backend runs."""
+    folder = Path(os.environ.get("SOFTWARE_GPU", Path.home() / ".cache" / "keras-segnet" / "software-gpu"))
+    if not (folder / "vk_swiftshader_icd.json").is_file():
+        reason = f"there is no software GPU in {folder}; make software-gpu fetches it"
+        if os.environ.get("REQUIRE_GPU"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return folder
+
+
 @pytest.fixture
 def mixed_precision():
     """Layers made in the test compute in float16."""

@@ -15,8 +15,9 @@ from small_networks import NETWORKS, small
 from keras_segnet import models
 from keras_segnet.data import street_scenes
 from keras_segnet.errors import InputError
-from keras_segnet.exporting import to_onnx, to_tflite
+from keras_segnet.exporting import check_gpu, to_onnx, to_tflite
 from keras_segnet.exporting.heads import without_softmax
+from keras_segnet.exporting.parity import street_images
 from keras_segnet.inference.segmenters import TFLiteSegmenter
 from keras_segnet.layers import LocalResponseNormalization, MaxPoolingWithArgmax2D
 from keras_segnet.losses import WeightedCrossentropy
@@ -218,10 +219,24 @@ def explained(expected, found):
     return 1 - ((expected - found) ** 2).sum() / within
 
 
-def test_its_tflite_file_holds_builtin_ops_and_passes_the_gate(model, tmp_path):
-    report = to_tflite(model, tmp_path / "model.tflite", images=random_image(*ODD, batch=2))
+@pytest.fixture(scope="module")
+def exported(model, tmp_path_factory):
+    """Its .tflite file in float32, and the gate's report."""
+    path = tmp_path_factory.mktemp("exported") / "model.tflite"
+    return path, to_tflite(model, path, images=random_image(*ODD, batch=2))
+
+
+def test_its_tflite_file_holds_builtin_ops_and_passes_the_gate(exported):
+    _, report = exported
     assert report.label_agreement >= 0.999 and report.largest_difference < 1e-3
     assert not any(name.startswith("Flex") or name == "CUSTOM" for name in report.ops)
+
+
+def test_the_gpu_takes_its_file_whole_and_computes_the_same(exported, software_gpu):
+    path, _ = exported
+    report = check_gpu(path, np.stack(street_images(ODD, 2)), software_gpu)
+    assert report.fully_accelerated
+    assert report.label_agreement >= 0.999 and report.largest_difference < 1e-3
 
 
 @pytest.mark.parametrize(("precision", "least"), [("float16", 0.98), ("int8", 0.85)])
