@@ -57,7 +57,7 @@ $(EXCHANGE): $(READY) .venv-jax/.ready .venv-torch/.ready
 test-jax: $(EXCHANGE)
 	KERAS_BACKEND=tensorflow $(VENV)/bin/python -m pytest tests/backends/test_exchange.py \
 		tests/backends/test_networks.py::test_two_runs_from_one_seed_give_bit_equal_weights
-	PYTHONPATH=$(CURDIR) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest --durations 10 tests/backends \
+	PYTHONPATH=$(CURDIR) KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -n 2 --dist worksteal --durations 10 tests/backends \
 		tests/layers/test_every_layer.py
 
 test-torch: $(EXCHANGE)
