@@ -32,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    help="SegNet: from labelled images to a proven file for edge devices.",
+    help="SegNet for image segmentation: train on labelled images, export checked files for phones, boards, browsers.",
 )
 
 
@@ -109,13 +109,13 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def common(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
     _debug: Annotated[
-        bool, typer.Option("--debug", help="Show the frameworks' logs, and tracebacks of all errors.")
+        bool, typer.Option("--debug", help="Show the frameworks' logs, and a traceback for every error.")
     ] = False,
 ) -> None:
-    """SegNet: from labelled images to a proven file for edge devices."""
+    """SegNet for image segmentation: train on labelled images, export checked files for phones, boards, browsers."""
 
 
 for command in (train, evaluate, export, check_parity, check_gpu, benchmark, predict, serve, models, demo):

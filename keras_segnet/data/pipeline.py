@@ -292,8 +292,10 @@ class Augment(grain.transforms.RandomMap):
 
     @staticmethod
     def _corner(rng: np.random.Generator, have: int, want: int, within: tuple[int, int]) -> int:
-        """Where a window of `want` starts on an axis of `have`; negative where the window is larger. Of the axis, it
-        meets what lies `within`."""
+        """Draws the start of a window of `want` elements on an axis of `have`, so that it meets the range `within`.
+
+        The start is negative where the window is larger than the axis.
+        """
         low, high = sorted((0, have - want))
         return int(rng.integers(max(low, within[0] - want + 1), min(high, within[1] - 1) + 1))
 

@@ -33,8 +33,8 @@ class Option:
     choices: tuple[str, ...] = ()
 
 
-INPUT_SIZE = Option("input_size", tuple[int, int], "Fix the size of the input, where the model's is open.")
-HEAD = Option("head", str, "Give probabilities (default), logits or class_map.", HEADS)
+INPUT_SIZE = Option("input_size", tuple[int, int], "Fix the input size of a model that accepts any size.")
+HEAD = Option("head", str, "Return probabilities (default), logits or class_map.", HEADS)
 
 
 @dataclass(frozen=True)

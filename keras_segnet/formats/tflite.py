@@ -12,7 +12,13 @@ export_format(
         INPUT_SIZE,
         HEAD,
         Option("precision", str, "Compute in float32 (default), float16, int8 or int16x8.", PRECISIONS),
-        Option("keep_float", list[str], "Keep a layer in float32, with int8 and int16x8; repeat it for more."),
-        Option("interface", str, "Accept and give float32 (default), int8 or uint8, with int8.", INTERFACES),
+        Option(
+            "keep_float",
+            list[str],
+            "Keep this layer in float32, with int8 and int16x8; repeat the option for more layers.",
+        ),
+        Option(
+            "interface", str, "Accept and return float32 (default), int8 or uint8, with precision int8.", INTERFACES
+        ),
     ),
 )

@@ -21,9 +21,9 @@ from keras_segnet.training.recipes import RECIPES, is_of_table_1, settings_of
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 DATA_HELP = (
-    "A folder: images/ and labels/; or CamVid, VOC 2012, Cityscapes or SUN RGB-D as they come; or what COCO, LabelMe, "
-    "CVAT, YOLO, Label Studio or Supervisely export. Its kind may be said, as in voc2012:FOLDER. Or 'camvid' to "
-    "download it, or 'streets' for drawn ones."
+    "Read labelled images from this folder: your own images/ and labels/; CamVid, VOC 2012, Cityscapes or SUN RGB-D as "
+    "published; or an export of COCO, LabelMe, CVAT, YOLO, Label Studio or Supervisely. The kind is recognised; "
+    "voc2012:FOLDER states it. Two words need no folder: 'camvid' downloads CamVid, 'streets' draws street scenes."
 )
 
 OPTIMIZERS = {"muon": 4e-3, "adamw": 2e-3, "sgd": 0.1}
@@ -99,115 +99,126 @@ class RunConfig:
     data: str | None = setting(None, DATA_HELP)
     recipe: str | None = setting(
         None,
-        "Start from the settings of a recipe: paper (Table 1) or modern (the defaults, and averaged weights). Settings "
-        "that are given override it.",
+        "Start from the settings of a recipe: paper (the paper's Table 1) or modern (the defaults with averaged "
+        "weights). Settings given beside it override it.",
         choices=RECIPES,
     )
     model: str = setting(
-        "segnet_edge", "Train this network; keras-segnet models lists them.", choices=networks, before="segnet"
+        "segnet_edge",
+        "Train this network; the command keras-segnet models lists all.",
+        choices=networks,
+        before="segnet",
     )
-    width: float = setting(1.0, "Multiply the channels of every layer by this.", above=0, most=32)
-    input_size: tuple[int, int] = setting((360, 480), "Train at this size, in pixels.")
+    width: float = setting(1.0, "Multiply the number of channels of every layer by this factor.", above=0, most=32)
+    input_size: tuple[int, int] = setting((360, 480), "Set the network's input to this height and width, in pixels.")
     fit: str = setting(
         "auto",
-        "Make inputs of images by this rule, which the model keeps: stretch (the whole image, whatever its aspect "
-        "ratio), pad (the whole image, with ignored pixels beside it), tile (crops at the image's own scale), or auto "
-        "(tile for images more than twice as high or wide as the input, stretch for others).",
+        "Turn images into network inputs by this rule, which is saved with the model: stretch (the whole image, "
+        "whatever its aspect ratio), pad (the whole image, its aspect ratio kept by ignored padding), tile (crops at "
+        "the image's own scale), or auto (tile for images more than twice as high or wide as the input, else stretch).",
         choices=FITS,
         before="stretch",
     )
     image_scale: float = setting(
-        1.0, "Multiply the size of images by this before crops are cut, with tile and auto.", above=0
+        1.0, "Resize images by this factor before crops are cut; for the rules tile and auto.", above=0
     )
-    epochs: int = setting(100, "Pass over the training set this often.", least=1, most=10**6)
-    batch_size: int = setting(4, "Train on this many images a step.", least=1, most=2**16)
+    epochs: int = setting(100, "Train for this many passes over the training set.", least=1, most=10**6)
+    batch_size: int = setting(4, "Train on this many images at each step.", least=1, most=2**16)
     accumulate: int = setting(
         1,
-        "Average the gradients of this many batches for each update of the weights: as one larger batch, in the memory "
-        "of a small one. Batch normalisation sees the small ones.",
+        "Average the gradients of this many batches before each weight update: the effect of one large batch in the "
+        "memory of a small one. Batch normalisation still sees the small batches.",
         least=1,
         most=2**16,
     )
     # On a public set of cell nuclei this start has a test mIoU of 83.8 %, and a slim SegNet from random weights 71.9 %.
     weights: str | None = setting(
         "auto",
-        "Start from these weights: camvid, which segnet_edge and segnet_basic have (for research only); imagenet or an "
-        ".npz of VGG16's convolutions, for the encoder; a .keras file of the same network; or none. auto is camvid "
-        "where the network has them and neither width nor preprocessing is changed, else none. A classifier of other "
-        "classes starts anew.",
+        "Start from these weights: camvid (for segnet_edge and segnet_basic; research only), imagenet or an .npz file "
+        "of VGG16's convolutions (for the encoder), a .keras file of the same network, or none (random). auto "
+        "is camvid if the network has it and neither width nor preprocessing is changed, else none. If the classes differ, "
+        "the classifier starts from random weights.",
         before=None,
     )
     preprocessing: str | None = setting(
         None,
-        "Normalise colours in the network: imagenet (mean and deviation), lrn (released SegNet-Basic), lcn (the paper) "
-        "or none (released SegNet).",
+        "Normalise the input inside the network: imagenet (by mean and standard deviation), lrn (local response "
+        "normalisation, as in the released SegNet-Basic), lcn (local contrast normalisation, as in the paper) or none "
+        "(as in the released SegNet).",
         unset="the network's own",
     )
     seed: int = setting(
-        0, "Draw initial weights, order, augmentation and dropout from this seed.", least=0, most=2**32 - 1
+        0,
+        "Draw initial weights, image order, augmentation and dropout from this random seed.",
+        least=0,
+        most=2**32 - 1,
     )
     # Without pretrained weights, Muon gets signals through a deep SegNet's bottleneck in a third of AdamW's epochs.
     optimizer: str = setting(
-        "muon", "Optimise with muon (ConvolutionMuon), adamw or sgd (Caffe's, momentum 0.9).", choices=OPTIMIZERS
+        "muon", "Optimise with muon (ConvolutionMuon), adamw or sgd (as in Caffe, momentum 0.9).", choices=OPTIMIZERS
     )
     learning_rate: float | None = setting(
         None,
-        "Highest learning rate.",
+        "Set the highest learning rate of the schedule.",
         unset=f"{OPTIMIZERS['muon']:g} for muon, {OPTIMIZERS['adamw']:g} for adamw, {OPTIMIZERS['sgd']:g} for sgd; "
         f"{DEEP_SGD_RATE:g} for sgd and deep networks",
         above=0,
     )
     schedule: str = setting(
         "cosine",
-        "Change the rate along a cosine, after two epochs that raise it, or keep it constant.",
+        "Change the learning rate by this schedule: cosine (after a warm-up of two epochs) or constant.",
         choices=SCHEDULES,
     )
-    weight_decay: float = setting(4e-3, "Weight decay of the optimiser; 5e-4 in the released code.", least=0)
+    weight_decay: float = setting(4e-3, "Set the optimiser's weight decay; the released code has 5e-4.", least=0)
     loss: str = setting(
         "crossentropy",
-        "Train for crossentropy (the paper), focal, ohem (crossentropy of the hardest quarter of the pixels), dice, "
-        "lovasz (mean IoU), or the sum of two: crossentropy+dice.",
+        "Minimise this loss: crossentropy (as in the paper), focal, ohem (crossentropy of the hardest quarter of the "
+        "pixels), dice, lovasz (for mean IoU), or the sum of two, as crossentropy+dice.",
     )
-    label_smoothing: float = setting(0.0, "Spread this share of each label over all classes.")
+    label_smoothing: float = setting(0.0, "Spread this share of each label over all classes, from 0 to below 1.")
     loss_normalization: str = setting(
         "valid_pixels",
-        "Divide the loss over pixels by valid_pixels (their number, the released code), weights (the sum of their "
-        "weights) or nothing (sum, the paper).",
+        "Divide losses over pixels by valid_pixels (the number of pixels that are not ignored, as in the released "
+        "code), weights (the sum of their class weights) or nothing (sum, as in the paper).",
         choices=NORMALIZATIONS,
     )
     balancing: str = setting(
         "presence",
-        "Weigh classes by median frequency, in losses over pixels: presence (the paper), presence_with_ignored, "
-        "global, released (the constants of the released code, for CamVid), or none.",
+        "Weight classes by this form of median frequency balancing, in losses over pixels: presence (as in the paper), "
+        "presence_with_ignored, global, released (the constants of the released code, for CamVid), or none.",
         choices=BALANCINGS,
     )
     # With 1 and no bound, a class of 0.08 % of the pixels weighs 163 and all its neighbours are taken for it.
     balancing_exponent: float = setting(
         0.5,
-        "Raise the class weights to this power: 1 as in the paper, 0.5 for less, 0 for none.",
+        "Raise class weights to this power: 1 balances as in the paper, 0.5 less, 0 not at all.",
         least=0,
         most=10,
         before=1.0,
     )
     # About the largest of the constants in the released code, 9.6.
     largest_weight: float | None = setting(
-        10.0, "Let no class weigh more than this, after the exponent; the paper has no bound.", above=0, before=None
+        10.0,
+        "Limit every class weight to this value, after the exponent; the paper has no limit.",
+        above=0,
+        before=None,
     )
     monitor: str = setting(
         "mean_iou",
-        "Keep the model of the epoch with the best validation mean_iou, global_accuracy (the paper) or "
+        "Keep the model of the epoch with the best validation score: mean_iou, global_accuracy (as in the paper) or "
         "class_average_accuracy.",
         choices=MONITORS,
         before="global_accuracy",
     )
-    augment: bool = setting(True, "Change training images at random: flip, scale, crop, colour.")
+    augment: bool = setting(True, "Augment training images at random: flip, scale, crop and change colours.")
     scale: tuple[float, float] = setting(
-        (0.75, 1.75), "Scale augmented images by a factor from this range: narrow for short runs, wide for long ones."
+        (0.75, 1.75),
+        "Scale augmented images by a random factor from this range: narrow for short runs, wide for long ones.",
     )
     rare_crops: float = setting(
         0.0,
-        "Lay this share of the crops over a pixel of a class that is drawn from those in the image, rare ones as often "
-        "as others. For augmented images.",
+        "Place this share of the augmented crops, from 0 to 1, over a pixel of a class drawn from the image's classes. "
+        "Each class is equally likely, so rare classes are seen more often.",
     )
     patience: int | None = setting(
         None,
@@ -218,17 +229,17 @@ class RunConfig:
     )
     ema_momentum: float | None = setting(
         None,
-        "Validate and save averages of the weights, which keep this share of themselves at each step: 0.99.",
+        "Validate and save an exponential moving average of the weights with this momentum, such as 0.99.",
         unset="no averages",
     )
     recalibrate: bool = setting(
         False,
-        "Take batch normalisation's statistics from a pass over the training set before each validation.",
+        "Recompute batch normalisation's statistics over the training set before each validation.",
     )
     precision: str = setting(
         "auto",
-        "Compute in mixed_bfloat16 or float32; auto is mixed_bfloat16 on devices with matrix units for it (GPUs from "
-        "Ampere on, CPUs with AMX) and float32 elsewhere. The model is saved in float32.",
+        "Compute in mixed_bfloat16 or float32. auto is mixed_bfloat16 on devices with matrix units for it (Nvidia GPUs "
+        "from Ampere on, CPUs with AMX), else float32. The model is saved in float32 either way.",
         choices=("auto", "mixed_bfloat16", "float32"),
         before="float32",
     )

@@ -110,8 +110,7 @@ def test_two_of_one_name(nested: Path, tmp_path: Path) -> None:
 
 
 def test_folders_that_look_like_images_and_links_that_lead_nowhere(tmp_path: Path) -> None:
-    """A folder is searched, whatever it is called. A link in a circle, or to what is gone, is an input that cannot be
-    read."""
+    """A folder is searched, whatever its name; a link to itself or to a missing file is no readable input."""
     folder = tmp_path / "all"
     (folder / "a.png").mkdir(parents=True)
     write_png(folder / "a.png" / "b.png", picture(0))

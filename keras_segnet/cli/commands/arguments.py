@@ -25,8 +25,8 @@ class Split(StrEnum):
 
 
 MODEL_HELP = (
-    "A .keras, .tflite or .onnx file, the folder of a SavedModel, or segnet_edge or segnet_basic: networks that "
-    "come with the package, trained on CamVid."
+    "A .keras, .tflite or .onnx file, a SavedModel folder, or one of the networks that come with the package, trained "
+    "on CamVid: segnet_edge or segnet_basic."
 )
 
 Data = Annotated[
@@ -36,7 +36,7 @@ Data = Annotated[
 
 
 Crf = Annotated[
-    bool, typer.Option("--crf", help="Refine predictions by a dense CRF (Krähenbühl and Koltun, 2011), at full size.")
+    bool, typer.Option("--crf", help="Refine predictions at full size by a dense CRF (Krähenbühl and Koltun, 2011).")
 ]
 
 
@@ -44,9 +44,9 @@ FitRule = Annotated[
     str | None,
     typer.Option(
         "--fit",
-        help="Make inputs of images by this rule: stretch (whole, whatever the aspect ratio), pad (whole, with "
-        "padding), tile (in overlapping parts), or auto (tile for images more than twice as high or wide as the input, "
-        "stretch for others). [default: the model's own; auto where it says none]",
+        help="Turn images into network inputs by this rule: stretch (the whole image, whatever its aspect ratio), "
+        "pad (the whole image, with padding), tile (overlapping tiles), or auto (tile for images more than twice as "
+        "high or wide as the input, else stretch). [default: the rule saved with the model; auto if it has none]",
     ),
 ]
 
@@ -54,14 +54,14 @@ Tile = Annotated[
     str | None,
     typer.Option(
         metavar="HEIGHTxWIDTH",
-        help="Label images in overlapping parts of this size, in their own pixels. [default: the input's size, for fit "
-        "tile]",
+        help="Label images in overlapping tiles of this size, in pixels of the image. [default: the input's size, for "
+        "--fit tile]",
     ),
 ]
 
 Overlap = Annotated[
     int | None,
-    typer.Option(min=0, help="Let parts share at least so many pixels, for tile. [default: a quarter of a part]"),
+    typer.Option(min=0, help="Let tiles overlap by at least this many pixels. [default: a quarter of a tile]"),
 ]
 
 

@@ -15,23 +15,23 @@ from keras_segnet.cli.screen import console, say
 
 
 def benchmark(
-    files: Annotated[list[Path], typer.Argument(help=".tflite, .onnx and .keras files and SavedModel folders.")],
-    runs: Annotated[int, typer.Option(min=1, help="Runs of each file that are counted.")] = 50,
+    files: Annotated[list[Path], typer.Argument(help="Files to time: .tflite, .onnx, .keras, or SavedModel folders.")],
+    runs: Annotated[int, typer.Option(min=1, help="Time this many runs of each file, after a warm-up.")] = 50,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads that compute. Default: one for each core.")
+        int | None, typer.Option(min=1, help="Compute with this many threads. [default: one for each core]")
     ] = None,
     input_size: Annotated[
-        str, typer.Option(metavar="HEIGHTxWIDTH", help="Size of the image for files that take any.")
+        str, typer.Option(metavar="HEIGHTxWIDTH", help="Run files of open input size at this size, in pixels.")
     ] = "360x480",
     profile: Annotated[
-        bool, typer.Option("--profile", help="Show the ops that the time of .tflite and .onnx files goes into.")
+        bool, typer.Option("--profile", help="Show how much time each kind of op takes, in .tflite and .onnx files.")
     ] = False,
 ) -> None:
     """Time model files side by side on the CPU, for one image.
 
-    Each file runs in a process of its own; they take turns, and what warms up is left out. Memory is what such a
-    process takes at most, beyond what it had before it opened the file. The arena, which .tflite files have, is what
-    the maps of the network need alone.
+    Each file runs in its own process; the files take turns, and warm-up runs are not counted. Memory is the peak of
+    the process, less what it used before it opened the file. The arena, for .tflite files, is the part that holds the
+    network's feature maps.
 
     Example: `keras-segnet benchmark segnet.tflite small.tflite segnet.onnx --threads 4 --profile`
     """

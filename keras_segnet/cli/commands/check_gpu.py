@@ -12,15 +12,18 @@ from keras_segnet.cli.screen import console, say
 
 
 def check_gpu(
-    file: Annotated[Path, typer.Argument(help="A .tflite file.")],
+    file: Annotated[Path, typer.Argument(help="The .tflite file to check.")],
     software_device: Annotated[
-        Path | None, typer.Option(help="Folder with SwiftShader, to use instead of a GPU; see export/README.md.")
+        Path | None,
+        typer.Option(
+            help="Run on SwiftShader, a software Vulkan driver, from this folder, not on a GPU; see export/README.md."
+        ),
     ] = None,
 ) -> None:
-    """Say whether LiteRT's GPU backend takes a file whole, and which ops it does not take.
+    """Check that a .tflite file runs fully on the GPU, and gives the labels that it gives on the CPU.
 
-    Runs the file on the GPU alone, beside the CPU, and compares. The exit status is 1 if the GPU does not take all of
-    it or computes something else.
+    Runs the file with LiteRT's GPU backend and on the CPU, and compares. Prints each op that the GPU backend rejects.
+    The exit status is 1 if it rejects one, or if the labels differ.
 
     Example: `keras-segnet check-gpu segnet.tflite`
     """

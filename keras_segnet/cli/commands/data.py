@@ -38,17 +38,17 @@ DataArgument = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 def check(
     data: DataArgument,
     contact_sheet: Annotated[
-        Path | None, typer.Option(help="Write a PNG of some images with their labels over them, and a legend.")
+        Path | None, typer.Option(help="Write a PNG that shows some images with their labels, and a legend.")
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Print every fault; without it the first three of each kind and their number.")
+        bool, typer.Option("--all", help="Print every fault, not only the first three of each kind.")
     ] = False,
 ) -> None:
-    """Read a whole data set once, and say what is in it and all that is wrong with it.
+    """Check a data set before training: count its images and classes, and list every fault.
 
-    Shows images, sizes, pixels of each class and the class weights that follow, for each split and overall, and warns
-    of weights that will hurt. Then the faults, each in a line of its own, with its file; the exit status is 2 if there
-    is one. Where labels have colours that no list explains, it prints a classes.csv to begin with.
+    Shows the images, their sizes, the pixels of each class and the resulting class weights, for each split and overall,
+    and warns of weights that will hurt. Then prints one line for each fault, with the file; the exit status is 2 if
+    there is one. If no list explains the labels' colours, prints a classes.csv to start from.
 
     Example: `keras-segnet data check my_images --contact-sheet my_images.png`
     """
@@ -127,21 +127,22 @@ def _suggest_classes(data: str) -> None:
 @stoppable
 def weights(
     data: DataArgument,
-    split: Annotated[Split, typer.Option(help="Whose labels are counted.")] = Split.train,
+    split: Annotated[Split, typer.Option(help="Count the labels of this split.")] = Split.train,
     balancing: Annotated[
-        str, typer.Option(help="Median frequency balancing: presence, presence_with_ignored or global.")
+        str, typer.Option(help="Balance by this form of median frequency: presence, presence_with_ignored or global.")
     ] = "presence",
     balancing_exponent: Annotated[
-        float, typer.Option(help="Power of the weights: 1 as in the paper, 0.5 for less, 0 for none.")
+        float,
+        typer.Option(help="Raise class weights to this power: 1 balances as in the paper, 0.5 less, 0 not at all."),
     ] = 1.0,
     largest_weight: Annotated[
-        float | None, typer.Option(help="Bound the weights by this; `train` takes 10. Default: no bound.")
+        float | None, typer.Option(help="Limit every weight to this value; `train` limits to 10. [default: no limit]")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the weights to this file too.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the weights to this JSON file.")] = None,
 ) -> None:
-    """Count the pixels of each class and show the weights by which a loss balances them.
+    """Count the pixels of each class, and show the class weights that balance the loss.
 
-    The defaults are the paper's weights. `train` takes --balancing-exponent 0.5 --largest-weight 10.
+    The defaults give the paper's weights. `train` uses --balancing-exponent 0.5 --largest-weight 10.
 
     Example: `keras-segnet data weights my_images --balancing presence --json weights.json`
     """
@@ -180,12 +181,12 @@ def weights(
 @stoppable
 def convert(
     data: DataArgument,
-    output: Annotated[Path, typer.Argument(help="The folder to write; it must not exist yet.")],
+    output: Annotated[Path, typer.Argument(help="Write this folder; it must not exist yet.")],
 ) -> None:
-    """Write a label tool's export, or any data set, as a folder of images/, labels/ and classes.csv.
+    """Convert a label tool's export, or any data set, to a folder of images/, labels/ and classes.csv.
 
-    Reads COCO, LabelMe, CVAT, YOLO segmentation, Label Studio, Supervisely, and masks with a label map; docs/data.md
-    says what becomes of overlaps, borders and rotated photographs.
+    Reads COCO, LabelMe, CVAT, YOLO segmentation, Label Studio, Supervisely, and masks with a label map. docs/data.md
+    explains how overlaps, borders and rotated photographs are handled.
 
     Example: `keras-segnet data convert annotations.json my_images`
     """

@@ -21,14 +21,15 @@ DEMO_EPOCHS = 30
 
 def demo(
     output: Annotated[
-        Path | None, typer.Option(help="New folder. Default: runs/demo, or the next free runs/demo-2, runs/demo-3, ...")
+        Path | None, typer.Option(help="Write into this new folder. [default: runs/demo, or the next free runs/demo-2]")
     ] = None,
 ) -> None:
-    """The whole way once, with nothing to download.
+    """Train, evaluate and export a small network on drawn streets, with nothing to download.
 
-    Draws a folder of streets, trains a slim SegNet on it, evaluates, exports to SavedModel, .tflite and a web page,
-    compares, and writes pictures, also of what the trained network of the package makes of those streets. Takes some
-    minutes on two cores. The page needs LiteRT.js, which `make web-runtime` fetches; without it, it is left out.
+    Draws a folder of streets, trains a slim SegNet on it, evaluates it, exports it to SavedModel, .tflite and a web
+    page, and checks that the files agree. Also writes pictures, some of them labelled by the trained network that comes
+    with the package. Takes some minutes on two cores. The web page needs LiteRT.js, which `make web-runtime` downloads;
+    without LiteRT.js the page is left out.
 
     Example: `keras-segnet demo --output runs/demo`
     """

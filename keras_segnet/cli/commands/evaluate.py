@@ -26,27 +26,29 @@ from keras_segnet.cli.screen import console, say
 def evaluate(
     model: Annotated[Path, typer.Argument(help=MODEL_HELP)],
     data: Data,
-    split: Annotated[Split, typer.Option(help="Which part of the data.")] = Split.test,
+    split: Annotated[Split, typer.Option(help="Score this split of the data.")] = Split.test,
     crf: Crf = False,
     samples: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Score the mean of this many passes with dropout on (.keras files; the paper takes 50)."
+            min=1, help="Average this many passes with dropout on, for .keras files with dropout; the paper has 50."
         ),
     ] = None,
-    flip: Annotated[bool, typer.Option("--flip", help="Average over each image and its mirror image.")] = False,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Average the predictions for each image and its mirror image.")
+    ] = False,
     boundary: Annotated[
         bool,
         typer.Option(
             "--boundary",
-            help="Score boundary F1 (BF) too, by both definitions: as the script released with the paper has it, and "
+            help="Also score boundary F1 (BF), by two definitions: that of the script released with the paper, and "
             "Csurka's.",
         ),
     ] = False,
     fit: FitRule = None,
     tile: Tile = None,
     overlap: Overlap = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the scores to this file too.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the scores to this JSON file.")] = None,
 ) -> None:
     """Score a model on labelled images, at the labels' own resolution.
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from keras_segnet.exporting import ParityReport
 
 
-DATA_HELP = "Compare labels on these images instead of drawn streets: a folder of labelled images, or 'camvid'."
+DATA_HELP = "Compare labels on these images: a folder of labelled images, or 'camvid'. [default: drawn streets]"
 
-Verbose = Annotated[bool, typer.Option("--verbose", help="Name the ops in the file and count them.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="List the ops in the file, with their counts.")]
 
 
 def _options() -> Iterator[inspect.Parameter]:
@@ -35,26 +35,30 @@ def _options() -> Iterator[inspect.Parameter]:
 @with_settings([*_options()])
 def export(
     model: Annotated[
-        Path, typer.Argument(help="A .keras file, or segnet_edge or segnet_basic, which the package has.")
+        Path, typer.Argument(help="A .keras file, or segnet_edge or segnet_basic, which come with the package.")
     ],
-    format: Annotated[str, typer.Option(help="What to write.", metavar="|".join(FORMATS))],
-    output: Annotated[Path, typer.Option(help="File or folder to write; must not exist unless --overwrite is given.")],
+    format: Annotated[str, typer.Option(help="Write this format.", metavar="|".join(FORMATS))],
+    output: Annotated[
+        Path, typer.Option(help="Write this file or folder; it must not exist unless --overwrite is given.")
+    ],
     data: Annotated[str | None, typer.Option(help=DATA_HELP)] = None,
-    split: Annotated[Split, typer.Option(help="Which part of the data.")] = Split.val,
-    images: Annotated[int, typer.Option(min=1, help="Compare on this many images, spread over the data.")] = 20,
+    split: Annotated[Split, typer.Option(help="Compare on this split of --data.")] = Split.val,
+    images: Annotated[int, typer.Option(min=1, help="Compare on this many images, spread over the split.")] = 20,
     calibration_images: Annotated[
-        int, typer.Option(min=1, help="Training images on which the ranges of an int8 or int16x8 file are measured.")
+        int, typer.Option(min=1, help="Measure the ranges of an int8 or int16x8 file on this many training images.")
     ] = 100,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at --output.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing --output.")] = False,
     verbose: Verbose = False,
     **options: Any,
 ) -> None:
-    """Export a model, and prove that the file is the model's.
+    """Export a model, and prove that the file computes what the model does.
 
-    Compares the file's constants, the output of each layer and the labels with the Keras model's. If one look finds
-    more than rounding explains, nothing is written and the exit status is 1. An int8 export needs --data, and scores
-    the Keras model and the file in all precisions on --split. If it loses more than a hundredth of mean IoU, or is
-    refused, it also says what rounding costs each layer, and what int16x8 and some layers in float32 would cost.
+    The parity gate compares the file's constants, the output of each layer and the labels with the Keras model's. If a
+    difference is larger than rounding explains, nothing is written and the exit status is 1.
+
+    An int8 export needs --data. It scores the Keras model and the file in all precisions on --split. If int8 loses more
+    than a hundredth of mean IoU, or is refused, the command also shows what rounding costs each layer, and what int16x8
+    or some layers in float32 would cost.
 
     Example: `keras-segnet export runs/first/model.keras --format tflite --output segnet.tflite --data my_images`
 
@@ -96,18 +100,16 @@ def export(
 
 
 def check_parity(
-    file: Annotated[Path, typer.Argument(help="A .tflite or .onnx file, or the folder of a SavedModel.")],
-    model: Annotated[
-        Path, typer.Option(help="The model that it should be: a .keras file, segnet_edge or segnet_basic.")
-    ],
+    file: Annotated[Path, typer.Argument(help="The exported file: .tflite, .onnx, or a SavedModel folder.")],
+    model: Annotated[Path, typer.Option(help="Compare with this model: a .keras file, segnet_edge or segnet_basic.")],
     data: Annotated[str | None, typer.Option(help=DATA_HELP)] = None,
-    split: Annotated[Split, typer.Option(help="Which part of the data.")] = Split.val,
-    images: Annotated[int, typer.Option(min=1, help="Compare on this many images, spread over the data.")] = 20,
+    split: Annotated[Split, typer.Option(help="Compare on this split of --data.")] = Split.val,
+    images: Annotated[int, typer.Option(min=1, help="Compare on this many images, spread over the split.")] = 20,
     verbose: Verbose = False,
 ) -> None:
-    """Say whether an exported file is a model's, whoever wrote it.
+    """Check that an exported file computes what a model does, whichever program wrote it.
 
-    Takes the same looks as `export` does. The exit status is 1 if one fails.
+    Makes the same comparisons as `export`. The exit status is 1 if one fails.
 
     Example: `keras-segnet check-parity segnet.tflite --model runs/first/model.keras`
     """

@@ -41,11 +41,13 @@ TEXTS = 3
 
 
 def models(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/networks.md instead.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table in Markdown, as the page docs/networks.md.")
+    ] = False,
 ) -> None:
-    """List the networks: what each is, what it costs, how far it sees.
+    """List the networks, with their parameters, multiply-adds and receptive fields.
 
-    Figures are of 11 classes at 360x480, computed from the built networks.
+    The figures are for 11 classes at 360x480, computed from the built networks.
 
     Example: `keras-segnet models`
     """

@@ -18,22 +18,26 @@ def predict(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            help="Images, videos, folders of them (with their folders), or .txt files with a path a line; one or more."
+            help="Images, videos, folders (searched with their subfolders), or .txt files with one path a line."
         ),
     ],
-    output: Annotated[Path, typer.Option(help="Folder for masks and overlays; made if need be.")] = Path("labelled"),
-    write: Annotated[str, typer.Option(help="What to write: masks, overlays, or both.")] = "both",
-    resume: Annotated[bool, typer.Option("--resume", help="Leave out what is there already, after a kill.")] = False,
+    output: Annotated[Path, typer.Option(help="Write masks and overlays into this folder.")] = Path("labelled"),
+    write: Annotated[str, typer.Option(help="Write masks, overlays, or both.")] = "both",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue after an interruption: skip inputs that are already labelled.")
+    ] = False,
     crf: Crf = False,
     uncertainty: Annotated[
-        bool, typer.Option("--uncertainty", help="Sample with dropout on, and write how unsure the network is.")
+        bool, typer.Option("--uncertainty", help="Sample with dropout on, and also write how uncertain the network is.")
     ] = False,
     samples: Annotated[
-        int | None, typer.Option(min=1, help="Passes with dropout on, for --uncertainty. [default: 50]")
+        int | None, typer.Option(min=1, help="Make this many passes with dropout on, for --uncertainty. [default: 50]")
     ] = None,
-    opacity: Annotated[float, typer.Option(min=0, max=1, help="Of the classes' colours in overlays.")] = 0.5,
+    opacity: Annotated[
+        float, typer.Option(min=0, max=1, help="Paint classes in overlays with this opacity, from 0 to 1.")
+    ] = 0.5,
     background: Annotated[
-        str, typer.Option(help="The class that overlays leave as it is in the image; 'none' paints all.")
+        str, typer.Option(help="Leave this class unpainted in overlays; 'none' paints all.")
     ] = "background",
     fit: FitRule = None,
     tile: Tile = None,
@@ -42,27 +46,27 @@ def predict(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Label on all machines of the Ray cluster at this address: 'auto' for the one that this machine is "
-            "in, 'local' to start one here (pip install keras-segnet[ray]).",
+            help="Label on all machines of the Ray cluster at this address: 'auto' is this machine's cluster, 'local' "
+            "starts one here (pip install keras-segnet[ray]).",
         ),
     ] = None,
 ) -> None:
     """Label images and videos.
 
-    For each image NAME it writes NAME_mask.png (the value is the class) and NAME_overlay.png, at the image's own size,
-    in the folders that the images are in. For a video NAME it writes NAME_masks/000000.png and so on, and
-    NAME_overlay.mp4. legend.png says what the colours of overlays mean.
+    For each image NAME, writes NAME_mask.png (each value is a class) and NAME_overlay.png, at the image's own size, in
+    the same subfolders as the inputs. For a video NAME, writes NAME_masks/000000.png and so on, and NAME_overlay.mp4.
+    legend.png explains the overlays' colours.
 
-    With --uncertainty, for images and .keras files of networks with dropout, it writes also
-    NAME_uncertainty.npy (variance of the class probabilities, averaged over the classes; float32, at the image's own
-    size) and NAME_uncertainty.png, a picture.
+    With --uncertainty, also writes NAME_uncertainty.npy (float32 variance of the class probabilities, averaged over the
+    classes, at the image's own size) and the picture NAME_uncertainty.png. This needs images, and a .keras file of a
+    network with dropout.
 
     Example: `keras-segnet predict runs/first/model.keras holiday.jpg monday tuesday --output labelled`
 
     Images more than twice as high or wide as the network's input are labelled in overlapping tiles:
     `keras-segnet predict segnet_edge aerial.tif --tile 720x960 --overlap 240`
 
-    With no training: `keras-segnet predict segnet_edge street.jpg` (11 classes of road scenes, trained on CamVid)
+    Without training: `keras-segnet predict segnet_edge street.jpg` (11 classes of road scenes, trained on CamVid)
     """
     refuse_missing_model(model)
     refuse_unknown("write", write, RESULTS)

@@ -38,13 +38,13 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 def serve(
-    folder: Annotated[Path, typer.Argument(help="Folder that `keras-segnet export --format web` wrote.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = PORT,
+    folder: Annotated[Path, typer.Argument(help="The folder that `keras-segnet export --format web` wrote.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Listen on this port; 0 picks a free one.")] = PORT,
 ) -> None:
-    """Serve a web export on this machine, for its browser or a phone on a cable.
+    """Serve a web export to this machine's browser, or to a phone on a USB cable.
 
-    Browsers give camera, GPU and threads only to pages from https or localhost. A phone sees this server as its own
-    localhost through `adb reverse`; for phones without a cable, put the folder on any https server.
+    Browsers allow camera, GPU and threads only to pages from https or localhost. `adb reverse` makes this server the
+    localhost of an Android phone on a cable. For other phones, put the folder on any https server.
 
     Example: `keras-segnet serve page --port 8000`
     """

@@ -20,33 +20,43 @@ def _option(setting: inspect.Parameter) -> inspect.Parameter:
 
 @with_settings([_option(setting) for setting in parameters()])
 def train(
-    output: Annotated[Path, typer.Option(help="Write the run into this folder; new, unless --resume is given.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --output after a kill.")] = False,
+    output: Annotated[
+        Path, typer.Option(help="Write the run into this folder; it must be new unless --resume is given.")
+    ],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in --output after an interruption.")
+    ] = False,
     tensorboard: Annotated[
         bool,
-        typer.Option("--tensorboard", help="Write logs for TensorBoard too (pip install keras-segnet[tensorboard])."),
+        typer.Option("--tensorboard", help="Also write logs for TensorBoard (pip install keras-segnet[tensorboard])."),
     ] = False,
     devices: Annotated[
-        str | None, typer.Option(help="Train on several devices of this machine: 'all', or how many (TensorFlow).")
+        str | None,
+        typer.Option(help="Train on this many devices of this machine, or on 'all'; needs the TensorFlow backend."),
     ] = None,
     coordinator: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="Train on several machines: where process 0 listens (JAX)."),
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Train on several machines; process 0 listens at this address. Needs the JAX backend.",
+        ),
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="With --coordinator: how many processes train together.")] = 1,
-    process: Annotated[int, typer.Option(min=0, help="With --coordinator: which one this is, from 0.")] = 0,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Train in this many processes together, with --coordinator.")
+    ] = 1,
+    process: Annotated[int, typer.Option(min=0, help="Run as this one of the --processes, counted from 0.")] = 0,
     **settings: Any,
 ) -> None:
     """Train a network on labelled images.
 
-    Writes config.json, metrics.csv, model.keras (the epoch with the best validation score), report.md, overlays and
-    figures into the folder of the run.
+    Writes into the folder of the run: model.keras (of the epoch with the best validation score), report.md, overlays,
+    figures, metrics.csv and config.json.
 
     Example: `keras-segnet train --data my_images --model segnet_edge --weights camvid --epochs 50 --output runs/first`
 
     The paper's Table 1: `keras-segnet train --recipe paper --model segnet_basic --data camvid --output runs/table1`
 
-    After a kill: `keras-segnet train --resume --output runs/first`
+    After an interruption: `keras-segnet train --resume --output runs/first`
 
     On several devices or machines: see docs/many_devices.md.
     """
