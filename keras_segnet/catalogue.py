@@ -59,10 +59,10 @@ INTEGERS = ("int8", "int16x8")
 
 PRECISIONS = ("float32", "float16", *INTEGERS)
 INTERFACES = ("float32", "int8", "uint8")
-"""Of .tflite files; see `keras_segnet.exporting.to_tflite`."""
+"""Dtypes of a .tflite file's input and output; see `keras_segnet.exporting.to_tflite`."""
 
 RESULTS = ("both", "masks", "overlays")
-"""What `predict` can write."""
+"""Kinds of files that `predict` can write."""
 
 ANY_MODEL = "a .keras, .tflite or .onnx file, a SavedModel folder or the name of a trained network"
 KERAS_MODEL = "a .keras file or the name of a trained network"

@@ -34,7 +34,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 PARTIAL = ".partial"
-"""What a file has in its name until it is whole."""
+"""Part of a file's name until the file is complete."""
 
 
 @contextlib.contextmanager
@@ -59,7 +59,7 @@ def reading(path: Path, fault: str) -> Iterator[None]:
 
 
 LONGEST = 300
-"""Characters of somebody else's words in a message."""
+"""Largest number of characters of quoted text in a message."""
 
 
 def first_line(error: BaseException) -> str:
@@ -120,7 +120,7 @@ def is_printable(text: str) -> bool:
 
 
 NOT_IN_FILE_NAMES = frozenset('/\\:*?"<>|')
-"""What Windows takes for something else in the name of a file."""
+"""Characters that Windows does not allow in a file name."""
 
 
 def same_file_key(name: str) -> str:

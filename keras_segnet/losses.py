@@ -16,7 +16,7 @@ from keras_segnet._compat import logits_beside
 from keras_segnet.training.configuration import NORMALIZATIONS
 
 SMALLEST = 1e-35
-"""Probability below which there is no gradient. Its inverse, times a class weight, is a float32."""
+"""Probability below which the loss has no gradient. Its inverse, times a class weight, still fits into float32."""
 
 
 class SegmentationLoss(keras.losses.Loss):
@@ -480,7 +480,7 @@ KINDS: dict[str, type[SegmentationLoss]] = {
     "dice": Dice,
     "lovasz": LovaszSoftmax,
 }
-"""By the names that the setting `loss` of a run has for them."""
+"""Losses by their names in the setting `loss` of a run."""
 
 
 def build_loss(

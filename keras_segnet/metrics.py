@@ -215,7 +215,7 @@ class SegmentationScores(ConfusionMatrixMetric):
 
 
 SCORES = ("global_accuracy", "class_average_accuracy", "mean_iou")
-"""Names of what `SegmentationScores` gives."""
+"""Names of the scores that `SegmentationScores` returns."""
 
 
 class _Score(keras.metrics.Metric):

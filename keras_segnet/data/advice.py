@@ -21,11 +21,11 @@ ENDINGS = "|".join([*sorted(extension[1:] for extension in EXTENSIONS), "txt", "
 FILE = re.compile(rf"^.*?\.(?:{ENDINGS})\b|(?<= )\S*/.*?\.(?:{ENDINGS})\b", re.IGNORECASE)
 
 LARGEST_WEIGHT = 10.0
-"""A class that weighs more than this many times the median one is predicted far around where it is."""
+"""Weight over the median one above which a class is predicted far beyond its true pixels."""
 
 MOST_LABELS = 200
 MOST_COLOURS = 64
-"""More are no classes: a photograph, or labels that were resized with interpolation."""
+"""Largest number of colours that count as classes: more mean a photograph, or labels resized with interpolation."""
 
 
 def by_kind(faults: Iterable[str]) -> list[list[str]]:

@@ -23,7 +23,7 @@ DEPTHS = (8, 10, 12, 14, 16)
 """Numbers of bits in a sample that cameras and scanners use."""
 
 MOST_NEIGHBOURS = 64
-"""Files of a folder that are looked at, spread evenly over it."""
+"""Largest number of files of a folder that are inspected, spread evenly over it."""
 
 MAX_SAMPLE_VALUE = 281
 """TIFF's tag of the largest value that a sample can have."""

@@ -9,7 +9,7 @@ from keras_segnet.errors import InputError
 from keras_segnet.streets import draw_street_scene
 
 COUNTS = {"train": 200, "val": 40, "test": 40}
-"""Scenes in each split where no number is given."""
+"""Default number of scenes in each split."""
 
 
 class StreetScenes(SegmentationDataset):

@@ -23,7 +23,7 @@ WORDS = ("camvid", "streets")
 """Values of `data` that are no paths."""
 
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
-"""Of files that are to be unpacked first."""
+"""Extensions of archives, which must be unpacked before they are read."""
 
 
 def open_dataset(data: str, split: str, on_fault: OnFault = refuse) -> SegmentationDataset:

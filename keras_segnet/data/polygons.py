@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 CIRCLE = 256
-"""Corners of the polygon that stands for a circle or an ellipse."""
+"""Number of corners of the polygon that stands for a circle or an ellipse."""
 
 
 def fill(rings: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:

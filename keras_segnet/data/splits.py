@@ -12,7 +12,7 @@ from keras_segnet.errors import InputError
 SPLITS = ("train", "val", "test")
 
 FRACTIONS = (0.15, 0.15)
-"""Shares of validation and test images where nothing says which images these are."""
+"""Shares of validation and test images in a data set without splits of its own."""
 
 
 def refuse_other_split(split: str, allowed: Sequence[str] = SPLITS, why: str = "") -> None:

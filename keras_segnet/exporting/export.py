@@ -28,13 +28,13 @@ from keras_segnet.metrics import Scores
 from keras_segnet.progress import Display, Printed
 
 LOSS = 0.01
-"""Mean IoU that a file of integers may lose before ways are tried that lose less."""
+"""Largest loss of mean IoU at which an integer file is written without trying ways that lose less."""
 
 KEPT = 2
 """Layers that such a trial keeps in float32, those that rounding hurts most, with the layers that take their output."""
 
 LISTED = 10
-"""Layers that are listed then."""
+"""Largest number of layers whose rounding errors are listed."""
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,10 @@ class Held(NamedTuple):
     values: np.ndarray
     """float32, channels last."""
     step: float
-    """Of its integers; 0 where it holds floats."""
+    """Quantisation step of the tensor's integers; 0 for a float tensor."""
     least: float
     largest: float
-    """That it can hold."""
+    """Largest value that the tensor can hold."""
 
 
 class LayeredFile(Protocol):
@@ -66,10 +66,10 @@ class Difference(NamedTuple):
     magnitude: float
     """Largest absolute value that the model gives."""
     step: float
-    """Of the file's integers; 0 where it holds floats."""
+    """Quantisation step of the file's integers; 0 for a float layer."""
     least: float
     largest: float
-    """That these integers can hold."""
+    """Largest value that these integers can hold."""
     lost: float
     """Root of the mean square of what is beyond that range."""
     noise: float

@@ -38,7 +38,7 @@ from keras_segnet.streets import draw_street_scene
 
 TIMED_RUNS = 10
 SIZE_OF_PROOF = (180, 240)
-"""At which a network that accepts any size is compared."""
+"""Height and width at which the gate compares a network that accepts any size."""
 
 
 class Bounds(NamedTuple):
@@ -66,14 +66,14 @@ BOUNDS = {
     "int16x8": Bounds(0.501, 1e-3, 3.0, 0.03, 0.25),
     "int8": Bounds(0.501, 3e-3, 3.0, 0.03, 0.25),
 }
-"""By precision."""
+"""What a file may be off, by its precision."""
 
 
 EXPLAINED = 2.0
 """`labels` and `classes` may be off by so many times what rounding explains, and by their bounds besides. Of a small
 map of an untrained network, one index that rounding moves changes the labels of a whole window of the encoder."""
 LEAST_PIXELS = 100
-"""Of a class that is judged, which must have a thousandth of all pixels, too."""
+"""Smallest number of pixels of a class whose IoU is judged; it must also have a thousandth of all pixels."""
 
 
 SATURATION = 0.5

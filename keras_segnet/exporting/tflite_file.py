@@ -17,7 +17,7 @@ from keras_segnet.exporting.layerwise import Held
 from keras_segnet.inference.segmenters.tflite import TFLiteSegmenter, open_tflite, quantize
 
 CONVOLUTIONS = {"CONV_2D": (1, 2), "DEPTHWISE_CONV_2D": (1, 2), "TRANSPOSE_CONV": (1, 3)}
-"""Ops that hold filters, with the places of kernel and bias among their inputs."""
+"""Ops that hold filters, with the positions of kernel and bias among their inputs."""
 
 
 def open_tflite_file(path: Path) -> TFLiteFile:

@@ -39,13 +39,13 @@ RUNTIME = Path("~/.cache/keras-segnet/web-runtime")
 """Where `make web-runtime` puts LiteRT.js."""
 
 RUNTIME_FILES = ("index.js", "wasm-utils.js", "LICENSE", "wasm/litert_wasm_internal.wasm")
-"""Files that a folder with the runtime has, among others."""
+"""Files that every folder with the runtime must contain."""
 
 SURE = 0.8
-"""Share of the check image's pixels that count: those of which the model is surest. Rounding may change the others."""
+"""Share of the check image's pixels that are compared: those of which the model is surest. Rounding may change the others."""
 
 UNSURE = 255
-"""Label of the pixels that do not count; no class has it, because a network has at most 255 classes."""
+"""Label of the pixels that are not compared; no class has it, because a network has at most 255 classes."""
 
 
 def to_web(

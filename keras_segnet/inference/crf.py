@@ -17,16 +17,16 @@ from keras_segnet.inference.permutohedral import PermutohedralLattice
 from keras_segnet.inference.segmenters import Prediction, Segmenter
 
 SMALLEST_PROBABILITY = 1e-5
-"""Below it the network's probabilities count as this, or no neighbour could change a pixel's mind."""
+"""Lower bound of the network's probabilities: below it, no neighbour could change a pixel's label."""
 
 CHANNELS = 64
-"""Classes that OpenCV is given at once; it takes no more than 128 or 512 channels, depending on its version."""
+"""Number of classes that OpenCV filters at once; it accepts at most 128 or 512 channels, depending on its version."""
 
 PART = 16384
-"""Pixels that are updated at once."""
+"""Number of pixels that are updated at once."""
 
 Filter = Callable[[np.ndarray], np.ndarray]
-"""Takes float32 `(pixels, classes)` to the same, each class for itself."""
+"""Function that filters float32 `(pixels, classes)`, each class by itself, and returns the same shape."""
 
 
 def dense_crf(

@@ -20,7 +20,7 @@ from keras_segnet.inference.segmenters.base import are_probabilities, softmax
 from keras_segnet.progress import Progress, silent
 
 SAMPLES = 50
-"""As the paper; about 40 are as good, and about 6 beat the network without dropout."""
+"""Number of passes, as in the paper; about 40 are as good, and about 6 beat the network without dropout."""
 
 DROPOUTS = (keras.layers.Dropout, keras.layers.AlphaDropout, keras.layers.GaussianDropout)
 """Layers that count as dropout; SpatialDropout2D and its kin are Dropouts too."""

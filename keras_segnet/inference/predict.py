@@ -25,7 +25,7 @@ from keras_segnet.pictures.overlays import Paint
 from keras_segnet.progress import Display, Printed
 
 SQUEEZED = 1.25
-"""Factor of aspect ratios from which on an image counts as squeezed: 4:3 into 1:1 does, 4:3 into 3:2 does not."""
+"""Ratio of aspect ratios from which an image counts as squeezed: 4:3 into 1:1 does, 4:3 into 3:2 does not."""
 
 
 @dataclass(frozen=True)

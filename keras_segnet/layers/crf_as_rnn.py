@@ -12,7 +12,7 @@ from keras import ops
 from keras_segnet.layers.tensor import Tensor
 
 Filter = Callable[[Tensor], Tensor]
-"""Takes `(batch, height, width, channels)` to the same, each channel for itself."""
+"""Function that filters `(batch, height, width, channels)`, each channel by itself, and returns the same shape."""
 
 
 @keras.saving.register_keras_serializable("keras_segnet")

@@ -17,7 +17,7 @@ import keras
 from keras_segnet.layers.tensor import Tensor
 
 LEAST_FUSED = 2**16
-"""Elements of a map from which on its functions are compiled, which takes a tenth of a second each."""
+"""Smallest feature map, in elements, whose functions are compiled; each compilation takes a tenth of a second."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 

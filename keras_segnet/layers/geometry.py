@@ -18,7 +18,7 @@ class Windows(NamedTuple):
     count: Size
     """Number of windows, which is the pooled size."""
     before: Size
-    """Elements by which the first window hangs over the start of the map (0 with padding "valid")."""
+    """Number of elements of the first window that lie before the start of the map (0 with padding "valid")."""
     covered: Size
     """Elements from the start of the first window to the end of the last."""
 

@@ -22,7 +22,7 @@ from keras_segnet.layers.tensor import Size, Tensor
 from keras_segnet.layers.windows import fit, join_windows, split_windows, uncover
 
 UNIT = 6.0
-"""Of the codes: what ReLU6, which kernels apply for nothing, saturates at."""
+"""Difference of neighbouring codes: the value at which ReLU6 saturates, which kernels apply at no cost."""
 
 
 class QuantizedEncoding:

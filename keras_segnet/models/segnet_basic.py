@@ -41,7 +41,7 @@ DECODERS = {
     "single_channel": decode_with_a_single_channel,
     "encoder_addition": decode_with_encoder_addition,
 }
-"""What a decoder makes of its unpooled maps, given the encoder's maps of the same stage too."""
+"""Functions that a decoder applies to its unpooled feature maps and the encoder's of the same stage, by name."""
 
 
 def wire(decode: Callable[..., Any], x: Any, num_classes: int, width: float, *, dropout: float = 0.0) -> Any:

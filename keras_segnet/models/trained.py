@@ -94,7 +94,7 @@ def refuse_hostile_archive(path: Path) -> None:
 
 
 MOST_CONFIG = 2**26
-"""Bytes of a network's description, which for the largest here has less than one MB. A small file may unpack to any."""
+"""Largest size of a network's description in bytes, because a small file may unpack to any size. The largest here is below one MB."""
 
 
 def start_from(model: keras.Model, other: keras.Model, origin: str) -> None:

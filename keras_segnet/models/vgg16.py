@@ -35,7 +35,7 @@ CONVOLUTIONS = {
     for stage, filters in enumerate(FILTERS, start=1)
     for i in range(1, len(filters) + 1)
 }
-"""Name of each convolution here, and in the weights."""
+"""Name of each convolution in this library, and in the weights."""
 
 
 def load_vgg16(model: keras.Model, weights: str | os.PathLike[str]) -> None:

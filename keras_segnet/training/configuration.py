@@ -43,10 +43,10 @@ NORMALIZATIONS = ("valid_pixels", "weights", "sum")
 BALANCINGS = (*BALANCING, "released", "none")
 
 WEIGHTS = ("auto", "none", "camvid", "imagenet")
-"""What `weights` can be beside a path."""
+"""Values of `weights` that are no paths."""
 
 LARGEST_SCALE = 16
-"""Of augmented images, which have as many times the pixels, squared."""
+"""Largest factor by which augmentation may scale an image; memory grows with its square."""
 
 WEIGHT_FILES = (".npz", ".keras")
 
@@ -136,8 +136,8 @@ class RunConfig:
         "auto",
         "Start from these weights: camvid (for segnet_edge and segnet_basic; research only), imagenet or an .npz file "
         "of VGG16's convolutions (for the encoder), a .keras file of the same network, or none (random). auto "
-        "is camvid if the network has it and neither width nor preprocessing is changed, else none. If the classes differ, "
-        "the classifier starts from random weights.",
+        "is camvid if the network has it and neither width nor preprocessing is changed, else none. If the classes "
+        "differ, the classifier starts from random weights.",
         before=None,
     )
     preprocessing: str | None = setting(
@@ -294,7 +294,7 @@ class RunConfig:
 
 
 SETTINGS: dict[str, Field[Any]] = {each.name: each for each in fields(RunConfig)}
-"""The fields by name."""
+"""The fields of `RunConfig`, by name."""
 
 _TYPES = get_type_hints(RunConfig)
 

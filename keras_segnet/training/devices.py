@@ -17,7 +17,7 @@ import keras
 from keras_segnet.errors import InputError
 
 STATUS = re.compile("(ABORTED|CANCELLED|DEADLINE_EXCEEDED|INTERNAL|UNAVAILABLE|UNKNOWN): ")
-"""What an error of JAX begins with that says that the processes have lost each other."""
+"""Beginning of JAX's error message when the processes have lost each other."""
 
 
 class ProcessLostError(Exception):

@@ -13,7 +13,7 @@ AMPERE = (8, 0)
 """Compute capability of the first Nvidia GPUs whose matrix units take bfloat16."""
 
 Capability = tuple[int, int] | None
-"""Compute capability of a GPU; None of one that has none, as those of other makers."""
+"""Compute capability of a GPU; None for GPUs of other makers, which have none."""
 
 
 def choose_precision() -> tuple[str, str]:

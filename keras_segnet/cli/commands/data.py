@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 
 EXAMPLES = 3
-"""Faults of one kind that are printed where there are more."""
+"""Number of faults of one kind that are printed without `--all`."""
 
 DataArgument = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 

@@ -37,7 +37,7 @@ HEADINGS = (
     "receptive field",
 )
 TEXTS = 3
-"""Columns that hold words; the others hold figures."""
+"""Number of leading columns that hold words; the others hold figures."""
 
 
 def models(
