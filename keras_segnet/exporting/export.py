@@ -31,7 +31,10 @@ LOSS = 0.01
 """Largest loss of mean IoU at which an integer file is written without trying ways that lose less."""
 
 KEPT = 2
-"""Layers that such a trial keeps in float32, those that rounding hurts most, with the layers that take their output."""
+"""Number of layers, those that rounding hurts most, that such a trial keeps in float32.
+
+The layers that take their output stay in float32 with them.
+"""
 
 LISTED = 10
 """Largest number of layers whose rounding errors are listed."""

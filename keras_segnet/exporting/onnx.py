@@ -22,7 +22,7 @@ from keras_segnet.inference.segmenters import CONTENTS, KerasSegmenter, import_f
 from keras_segnet.progress import Progress, silent
 
 OPSET = 17
-"""Newest operator set that TensorRT 8.6 accepts; TensorRT 10 accepts 9 to 20 (docs/operators.md of onnx/onnx-tensorrt)."""
+"""Newest opset that TensorRT 8.6 accepts; TensorRT 10 accepts 9 to 20 (docs/operators.md of onnx/onnx-tensorrt)."""
 
 
 def to_onnx(

@@ -42,7 +42,7 @@ RUNTIME_FILES = ("index.js", "wasm-utils.js", "LICENSE", "wasm/litert_wasm_inter
 """Files that every folder with the runtime must contain."""
 
 SURE = 0.8
-"""Share of the check image's pixels that are compared: those of which the model is surest. Rounding may change the others."""
+"""Share of the check image's pixels that are compared: the model's surest. Rounding may change the others."""
 
 UNSURE = 255
 """Label of the pixels that are not compared; no class has it, because a network has at most 255 classes."""

@@ -94,7 +94,7 @@ def refuse_hostile_archive(path: Path) -> None:
 
 
 MOST_CONFIG = 2**26
-"""Largest size of a network's description in bytes, because a small file may unpack to any size. The largest here is below one MB."""
+"""Most bytes of a network's description, for a small file may unpack to any size; ours have less than one MB."""
 
 
 def start_from(model: keras.Model, other: keras.Model, origin: str) -> None:
