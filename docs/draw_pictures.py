@@ -1,9 +1,10 @@
-"""Draws the pictures of README.md and docs/: streets that a network labels, and pooling indices on a 4x4 example.
+"""Draws the pictures of README.md and docs/: streets that networks label, and pooling indices on a 4x4 example.
 
     .venv/bin/python docs/draw_pictures.py indices
     .venv/bin/python docs/draw_pictures.py streets     # as notebooks/quickstart.ipynb shows them
+    .venv/bin/python docs/draw_pictures.py cards       # as the networks of the package label them
 
-Both are written into docs/pictures/.
+All are written into docs/pictures/.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import base64
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import typer
+from PIL import Image
 
 import keras_segnet
 from keras_segnet.files import write_text
@@ -27,6 +30,11 @@ WINDOWS = ("#f6c7a9", "#b8d8ba", "#a9c9ea", "#e5bfdc")
 """Colours of the four windows, in row-major order."""
 CELL = 34
 """Side of an element, in units of the drawing."""
+
+GAP = 6
+"""Pixels between the rows of streets."""
+ON_CARDS = {"segnet_edge": (13, 10, 11, 16), "segnet_basic": (20, 17, 11, 16)}
+"""Test streets on the card of each network's weights: two that it labels well, then two that it does not."""
 
 app = typer.Typer(help="Draws the pictures of README.md and docs/.")
 
@@ -103,6 +111,32 @@ def labelled_streets() -> bytes:
 def streets() -> None:
     """Takes what the network of the quickstart makes of drawn streets from the notebook."""
     (PICTURES / "streets.png").write_bytes(labelled_streets())
+
+
+def labelled_by(network: str) -> tuple[np.ndarray, list[float]]:
+    """Streets as a network of the package labels them, and the share of pixels that it labels rightly in each.
+
+    Each row shows image, truth, prediction and errors at half the size. The network gets 360x480.
+    """
+    streets = keras_segnet.data.street_scenes("test", size=(360, 480))
+    segmenter = keras_segnet.inference.load_segmenter(network)
+    rows, shares = [], []
+    for index in ON_CARDS[network]:
+        image, truth = streets[index]
+        prediction = segmenter.label(image)
+        shares.append(float((prediction == truth)[truth != streets.classes.ignored].mean()))
+        small = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        row = keras_segnet.pictures.comparison(small, truth[::2, ::2], prediction[::2, ::2], streets.classes)
+        rows.append(np.pad(row, ((0, GAP), (0, 0), (0, 0)), constant_values=255))
+    return np.vstack(rows), shares
+
+
+@app.command()
+def cards() -> None:
+    """Draws what networks with the weights of the package make of drawn streets."""
+    for network in ON_CARDS:
+        picture, _ = labelled_by(network)
+        Image.fromarray(picture).quantize(128).save(PICTURES / f"{network}_camvid.png", optimize=True)
 
 
 if __name__ == "__main__":

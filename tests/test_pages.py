@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import typer
+from PIL import Image
 
 import keras_segnet
 from keras_segnet.cli.main import app
@@ -83,6 +84,22 @@ def test_the_streets_are_those_of_the_quickstart() -> None:
     assert (ROOT / "docs" / "pictures" / "streets.png").read_bytes() == drawing.labelled_streets(), (
         "take them again: .venv/bin/python docs/draw_pictures.py streets"
     )
+
+
+@pytest.mark.parametrize("network", ["segnet_edge", "segnet_basic"])
+def test_the_streets_of_a_card_are_what_the_network_makes_of_them(network: str) -> None:
+    drawing = load("docs/draw_pictures.py")
+    again, shares = drawing.labelled_by(network)
+    path = ROOT / "docs" / "pictures" / f"{network}_camvid.png"
+    kept = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    # Other processors round otherwise, and 128 colours are not all.
+    far = (np.abs(kept - again) > 40).any(-1)
+    assert far.mean() < 0.01, "draw it again: .venv/bin/python docs/draw_pictures.py cards"
+    assert path.stat().st_size <= 150_000
+    card = (ROOT / "docs" / "weights" / f"{network}_camvid.md").read_text()
+    assert f"(../pictures/{path.name})" in card
+    table = card.partition("| row | right, % |")[2].splitlines()[2 : 2 + len(shares)]
+    np.testing.assert_allclose([float(cells(line)[1]) for line in table], 100 * np.array(shares), atol=0.3)
 
 
 CARDS = sorted((ROOT / "docs" / "weights").glob("*.md"))
