@@ -19,7 +19,7 @@ from keras_segnet.evaluation.boundary import DEFINITIONS, TOLERANCE, boundary_f1
 
 @dataclass(frozen=True)
 class Scores:
-    """What a confusion matrix says. All are fractions of 1; NaN where there is nothing to divide by.
+    """Scores from a confusion matrix. All are fractions of 1; NaN where there is nothing to divide by.
 
     Attributes:
         global_accuracy: share of valid pixels that are right, the paper's G.

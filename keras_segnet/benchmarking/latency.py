@@ -26,7 +26,7 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What a file costs for one image, on this machine's CPU.
+    """The cost of one image with a model file, on this machine's CPU.
 
     Attributes:
         path: of the file or folder.

@@ -55,8 +55,8 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit status.
 
-    0: done. 1: the parity gate refused an export. 2: something is the user's to mend, which one line on standard error
-    names. 130: Ctrl-C.
+    0: done. 1: the parity gate refused an export. 2: the user can fix it; one line on standard error names
+    it. 130: Ctrl-C.
     """
     try:
         app(arguments, prog_name="keras-segnet")
@@ -79,7 +79,7 @@ def _is_for_the_user(error: Exception) -> bool:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Of Python and NumPy, of TensorFlow, of PyTorch, or of JAX."""
+    """Whether an error of Python, NumPy, TensorFlow, PyTorch or JAX says that memory ran out."""
     names = {kind.__name__ for kind in type(error).__mro__}
     known = {"MemoryError", "ResourceExhaustedError", "OutOfMemoryError"}
     return bool(names & known) or "RESOURCE_EXHAUSTED" in str(error)

@@ -32,7 +32,7 @@ SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "va
 
 @dataclass(frozen=True)
 class Shape:
-    """What one thing covers in an image.
+    """The region that one object covers in an image.
 
     Attributes:
         name: of its class.
@@ -144,7 +144,7 @@ class AnnotatedDataset(SegmentationDataset):
 
 
 def _turn(path: Path) -> Callable[[np.ndarray], np.ndarray] | None:
-    """What turns pixels as they are stored into the image as it is seen, where EXIF says that it lies on its side."""
+    """Returns the function that turns stored pixels upright, if EXIF says that the image lies on its side; else None."""
     try:
         with Image.open(path) as image:
             orientation = image.getexif().get(274, 1)
@@ -167,7 +167,7 @@ def open_annotations(
     Args:
         root: the folder in which the images are looked for, by the ends of their paths.
         found: what the tool wrote.
-        split: "train", "val", "test", or "all" for every image. Where the tool has no splits, images are dealt out at
+        split: "train", "val", "test", or "all" for every image. Where the tool has no splits, images are split at
             random as for a folder of one's own.
         on_fault: is told of images that are missing, or labelled twice. Default: raises an `InputError`.
         seed: of the random split. Default 0.

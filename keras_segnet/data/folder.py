@@ -63,7 +63,7 @@ def folder(
 
     Which images belong to a split is written in `train.txt`, `val.txt` and `test.txt` if there is one of these files: a
     name a line, as it is below `images/`, with or without extension and folders before it, or with its label's path
-    behind it. Else the images are dealt out at random by `fractions` and `seed`.
+    behind it. Else the images are split at random by `fractions` and `seed`.
 
     Args:
         path: the folder.

@@ -58,7 +58,7 @@ class Window:
         return pad(resize_label(self.part(label), self.content), self.input, fill)
 
     def maps(self, maps: np.ndarray) -> np.ndarray:
-        """What a network gave for the input, float `(height, width, ...)`, bilinearly at the size of the part."""
+        """Resizes the network's output, float `(height, width, ...)`, bilinearly to the size of the part."""
         return resize_maps(maps[: self.content[0], : self.content[1]], self.size)
 
 
@@ -84,7 +84,7 @@ class Layout:
 
     @cached_property
     def windows(self) -> list[Window]:
-        """Row by row."""
+        """The windows, row by row."""
         return [
             Window(top, left, self.window, self.content, self.input) for top, left in product(self.tops, self.lefts)
         ]
@@ -179,7 +179,7 @@ class Fit:
         return cls(rule, float(scale))
 
     def record(self) -> dict[str, Any]:
-        """What `recorded` reads."""
+        """The rule in the form that `recorded` reads."""
         return {"fit": self.rule, "image_scale": self.image_scale}
 
     def rule_for(self, size: Size, input: Size) -> str:
@@ -238,7 +238,7 @@ AUTO = Fit("auto")
 
 
 def shrink(size: Size, input: Size) -> float:
-    """By which factor an image of some size is shrunk to be a network input, on the axis where it is more."""
+    """Factor by which an image is shrunk to the network input, on the axis where it is larger."""
     return max(size[0] / input[0], size[1] / input[1])
 
 
@@ -258,7 +258,7 @@ def resize_maps(maps: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
 
 
 def _rounded(length: float) -> int:
-    """At least 1, and halves up, as JavaScript rounds too."""
+    """Rounds halves up, as JavaScript does, to at least 1."""
     return max(1, int(length + 0.5))
 
 

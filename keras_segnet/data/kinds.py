@@ -31,7 +31,7 @@ class Kind:
         open: of a path and a split, makes the data set; takes `on_fault` too.
         holds: what such a folder holds, for messages.
         recognises: whether a folder, or a file, looks like it.
-        splits: of a path, those of `SPLITS` that it says it has; none where images are dealt out at random, and where
+        splits: of a path, those of `SPLITS` that it says it has; none where images are split at random, and where
             there is a split "all" of them.
         turn: kinds of a lower one are tried first. Default 1; higher where other kinds' folders look like it, too.
     """

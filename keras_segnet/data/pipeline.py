@@ -108,7 +108,7 @@ def training_epochs(
     part: tuple[int, int] = (0, 1),
     fit: Fit = STRETCH,
 ) -> EpochBatches:
-    """What `training_batches` gives to Keras, before it is made what Keras takes."""
+    """The batches of `training_batches`, before `for_keras` makes them what `model.fit` accepts."""
     augment = Augment(augmentation or UNCHANGED, input_size, dataset.classes.ignored_or_unused, fit)
     endless = _in_training_order(Kept(dataset, memory), seed).random_map(augment)
     steps = steps_per_epoch(dataset, batch_size)
@@ -185,7 +185,7 @@ class _Padded:
 
 
 def for_keras(batches: grain.IterDataset, steps: int, size: tuple[int, int]) -> Any:
-    """What `model.fit` takes: a `grain.IterDataset`, or on the TensorFlow backend a `tf.data.Dataset` of it.
+    """Returns what `model.fit` accepts: a `grain.IterDataset`, or on the TensorFlow backend a `tf.data.Dataset` of it.
 
     Keras makes a `tf.data.Dataset` of a grain data set too. But its own does not know its length, and it autotunes:
     when an epoch ends, TensorFlow waits for the autotuning thread, now and then as long as the epoch took (seen with

@@ -1,4 +1,4 @@
-"""The parts of a data set: their names, and how images are dealt out where nothing says which part they belong to."""
+"""The splits of a data set: their names, and the random split of images that have none."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class ClassStatistics:
 
 @dataclass(frozen=True)
 class Survey:
-    """What reading every example of a data set once shows.
+    """Statistics from reading every example of a data set once.
 
     Attributes:
         counts: int64 `(examples, classes + 1)`, pixels by class in each example without a fault; the last are ignored.
@@ -61,7 +61,7 @@ class Survey:
         return (self.counts > 0).sum(axis=0)
 
     def __add__(self, other: Survey) -> Survey:
-        """Of two data sets of the same classes together."""
+        """Adds the surveys of two data sets with the same classes."""
         return Survey(
             np.concatenate([self.counts, other.counts]), self.sizes + other.sizes, self.digests + other.digests
         )

@@ -120,7 +120,7 @@ def _by_number(folder: Path, on_fault: OnFault) -> dict[int, Path]:
 
 
 def _numbers_of(split: str, numbers: list[int], validation: float, seed: int) -> list[int]:
-    """Those of all images of the official part that belong to a split."""
+    """Numbers of the images of the official part that belong to a split."""
     if split in ("test", "trainval"):
         return numbers
     order = np.random.default_rng(seed).permutation(numbers).tolist()

@@ -26,7 +26,7 @@ from keras_segnet.progress import Display, Printed
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out when a model was scored. In Jupyter it shows itself as a table.
+    """The scores of a model on a data set. In Jupyter it shows itself as a table.
 
     Attributes:
         title: the model's name and the data set's.

@@ -25,7 +25,7 @@ WORKER = Path(__file__).with_name("gpu_worker.py")
 
 @dataclass(frozen=True)
 class GpuReport:
-    """What the GPU backend made of a file.
+    """The result of running a file on the GPU backend.
 
     Attributes:
         path: of the file.

@@ -29,7 +29,7 @@ NAMED = (
 
 
 class Held(NamedTuple):
-    """What a tensor of a file holds."""
+    """The content of a tensor of a file."""
 
     values: np.ndarray
     """float32, channels last."""
@@ -54,7 +54,7 @@ class LayeredFile(Protocol):
 
 
 class Difference(NamedTuple):
-    """What a layer of the file is off from the model's."""
+    """The difference between a layer of the file and the model's."""
 
     layer: str
     error: float
@@ -79,7 +79,7 @@ class Difference(NamedTuple):
 def tensors_of(
     model: keras.Model, pairs: Sequence[tuple[Filters, Filters | None]], file: LayeredFile
 ) -> dict[str, Any]:
-    """For each layer of the model that the file has by itself, the file's tensor.
+    """Returns the file's tensor for each layer of the model that is a tensor of its own in the file.
 
     Convolutions are known by their filters, with the normalisation and the ReLU that became part of them; others by the
     names that converters give.
@@ -106,7 +106,7 @@ def tensors_of(
 
 
 def layers_named(name: str, layers: Collection[str]) -> list[str]:
-    """Those of some layers whose ops became the op that a converter gave this name."""
+    """Returns those of the layers whose ops a converter merged into the op of this name."""
     scopes = [part.split("/")[0] for part in name.split(";")]
     # Keras opens a layer's scope twice, to build and to call it, and TensorFlow numbers the second one.
     named = [[each for each in (re.sub(r"_\d+$", "", scope), scope) if each in layers][:1] for scope in scopes]
@@ -260,7 +260,7 @@ def _run(
 
 
 def _with_filters(layer: Any, filters: Filters, inputs: Any) -> Any:
-    """What a convolution gives with the filters that a file has of it."""
+    """The output of a convolution with the file's filters in place of the model's."""
     kernel = filters.kernel
     replacement = replacement_of(layer)
     if replacement is ShuffledDeconvolution:

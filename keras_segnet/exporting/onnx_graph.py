@@ -102,7 +102,7 @@ def tidy(model: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelProto:
 
 
 def _choose_numbers(graph: _Graph) -> None:
-    """Of a `Where` that can choose a map of one number everywhere, makes that choice the number.
+    """Replaces a constant map of one number, as a choice of a `Where`, by the number.
 
     The result keeps its shape, because the conditions here are comparisons of whole maps.
     """

@@ -1,4 +1,4 @@
-"""The parity gate: what a file must show to count as a model's. Looks that do not depend on one another judge it.
+"""The parity gate: the checks, called looks, by which a file counts as a model's. They are independent.
 
 `constants` compares the file's kernels and biases with the model's; `layers` what each layer makes of the same input
 with the same filters; `labels` and `classes` what the file as a whole answers. A file that fails one is refused.
@@ -42,7 +42,7 @@ SIZE_OF_PROOF = (180, 240)
 
 
 class Bounds(NamedTuple):
-    """What a file of one precision may be off.
+    """The bounds on the errors of a file of one precision.
 
     Rounding errors of a healthy file are well inside, whatever the network and its weights; docs/exporting.md has the
     figures.
@@ -101,7 +101,7 @@ class ExportedFile(LayeredFile, Protocol):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one look found.
+    """The result of one look.
 
     Attributes:
         look: its name.
@@ -181,7 +181,7 @@ class ParityReport:
 
 
 def as_text(shown: Any) -> str:
-    """What rich prints of an object, as plain text."""
+    """An object as rich prints it, in plain text."""
     from rich.console import Console
 
     console = Console(width=120, no_color=True, force_terminal=False)
@@ -243,7 +243,7 @@ class Evidence:
 
     @cached_property
     def differences(self) -> list[list[Difference]]:
-        """Of each layer, on each image of the proof."""
+        """Differences of each layer, on each image of the proof."""
         found = []
         for image in self.progress(self.proof, len(self.proof), "Comparing layers"):
             of_image = compare_layers(self.network, self.file, self.pairs, self.tensors, image, self.head)
@@ -255,7 +255,7 @@ class Evidence:
 
     @cached_property
     def labels(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of all pixels of the proof: the model's labels within the file's ranges, the file's, the model's rounded."""
+        """Labels of all pixels of the proof: the model's within the file's ranges, the file's, the rounded model's."""
         generator = np.random.default_rng(0)
         maps = [
             (
@@ -299,7 +299,7 @@ def layers(evidence: Evidence) -> Finding:
     bounds = evidence.bounds
 
     def share(difference: Difference) -> float:
-        """Of the error that is allowed."""
+        """Share of the allowed error."""
         rounding = ROUNDING * difference.magnitude
         if difference.lost > max(SATURATION * difference.signal, difference.step, rounding):
             return np.inf
@@ -323,7 +323,7 @@ def layers(evidence: Evidence) -> Finding:
 
 
 def labels(evidence: Evidence) -> Finding:
-    """Labels, of which no more may be others than rounding explains."""
+    """Compares labels: no more may differ than rounding explains."""
     model, file, rounded = evidence.labels
     same, explained = float((file == model).mean()), float((rounded == model).mean())
     required = 1 - EXPLAINED * (1 - explained) - evidence.bounds.labels
@@ -337,7 +337,7 @@ def labels(evidence: Evidence) -> Finding:
 
 
 def classes(evidence: Evidence) -> Finding:
-    """IoU of each class with the model's, which may be lower by no more than rounding explains."""
+    """Compares the IoU of each class with the model's: it may lack no more than rounding explains."""
     model, file, rounded = evidence.labels
     counts = np.bincount(model)
     occurring = np.flatnonzero(counts >= min(max(LEAST_PIXELS, 1e-3 * model.size), counts.max())).tolist()

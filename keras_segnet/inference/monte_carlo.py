@@ -28,7 +28,7 @@ DROPOUTS = (keras.layers.Dropout, keras.layers.AlphaDropout, keras.layers.Gaussi
 
 @dataclass(frozen=True)
 class UncertainPrediction:
-    """What a network with dropout says of some images.
+    """Mean prediction and uncertainty of a network with dropout, for some images.
 
     Attributes:
         probabilities: float32 `(batch, height, width, classes)`, mean of the samples.

@@ -198,6 +198,6 @@ def _named(background: str, classes: Classes) -> int | None:
 
 
 def _squeeze(window: Window) -> float:
-    """By which factor the aspect ratio of a part of an image changes in the input, from 1 up."""
+    """Factor, at least 1, by which the aspect ratio of a part of an image changes in the input."""
     change = (window.size[1] / window.size[0]) / (window.content[1] / window.content[0])
     return max(change, 1 / change)

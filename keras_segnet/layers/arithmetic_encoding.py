@@ -99,5 +99,5 @@ def _gather(covered: Tensor, pool_size: tuple[int, int], place: tuple[int, int])
 
 
 def _hold(difference: Tensor) -> Tensor:
-    """At least -1. That it is at most 0 is clear; said here too, it becomes one with the subtraction."""
+    """Bounds by -1 from below. That it is at most 0 is clear; said here too, it becomes one with the subtraction."""
     return ops.maximum(ops.minimum(difference, 1.0), -1.0)

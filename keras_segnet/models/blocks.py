@@ -44,7 +44,7 @@ def image_input(input_shape: tuple[int | None, int | None, int]) -> keras.KerasT
 
 
 def normalize_colours(x: Any, preprocessing: str | None) -> Any:
-    """Takes RGB 0..255 to what the first convolution expects."""
+    """Normalises RGB 0..255 as the first convolution expects."""
     if preprocessing is None:
         return x
     if preprocessing == "imagenet":
@@ -152,7 +152,7 @@ def bilinear_upsampling(x: Any, factor: int, name: str, *, like: Any) -> Any:
 
 
 def scores(x: Any, num_classes: int, name: str, kernel_size: int = 1) -> Any:
-    """A convolution to one map a class."""
+    """A convolution to one feature map for each class."""
     return layers.Conv2D(
         num_classes, kernel_size, padding="same", data_format="channels_last", kernel_initializer="he_normal", name=name
     )(x)

@@ -55,7 +55,7 @@ def fold_batch_normalization(model: keras.Model) -> keras.Model:
 
 
 def folded_normalizations(model: keras.Model) -> dict[str, keras.Layer]:
-    """Of each convolution that nothing but batch normalisation follows, that layer, by the convolution's name."""
+    """The batch normalisation that alone follows a convolution, by the convolution's name."""
     calls = list(_compat.calls(model))
     called = Counter(call.operation.name for call in calls)
     uses = Counter(_compat.maker(tensor).name for call in calls for tensor in call.input_tensors)

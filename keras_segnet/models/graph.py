@@ -26,7 +26,7 @@ UPSAMPLINGS = (MaxUnpooling2D, InterpolateLike, layers.Conv2DTranspose, layers.U
 
 @dataclass(frozen=True)
 class NetworkSummary:
-    """What a network costs and how far it sees.
+    """The cost of a network, and its receptive field.
 
     Attributes:
         parameters: those that training changes; running averages of batch normalisation are not among them.
@@ -68,7 +68,7 @@ def summarize_network(network: Network) -> NetworkSummary:
 
 
 def stride(model: keras.Model) -> int:
-    """Pixels of the image that neighbours at the encoder's deepest place lie apart, along the axis where it is more."""
+    """Distance in the image, in pixels, of neighbours at the encoder's deepest place; the larger of both axes."""
     calls = list(_calls(model))
     return max(int(_seen(model, calls, axis)[1]) for axis in (0, 1))
 
@@ -146,7 +146,7 @@ def split(model: keras.Model, at: str | None = None) -> tuple[keras.Model, keras
 
 
 def _calls(model: keras.Model) -> Iterator[Any]:
-    """Each call of an operation in a model's graph, behind the calls that it takes its inputs from."""
+    """Each call of an operation in a model's graph, after the calls that make its inputs."""
     for call in _compat.calls(keras.Model(model.inputs, model.outputs)):  # Of a Sequential too.
         if isinstance(call.operation, keras.Model):
             raise ValueError(f"{model.name} has a model inside, {call.operation.name}; only layers can be counted.")
@@ -189,7 +189,7 @@ def _seen(model: keras.Model, calls: list[Any], axis: int) -> tuple[float, float
 
 
 def _window(layer: Any, axis: int) -> tuple[float, int]:
-    """Elements that a window of a layer spans along an axis, and its stride."""
+    """Number of elements that a layer's window spans along an axis, and the window's stride."""
     if isinstance(layer, CONVOLUTIONS):
         return (layer.kernel_size[axis] - 1) * layer.dilation_rate[axis] + 1, layer.strides[axis]
     if isinstance(layer, POOLINGS):

@@ -27,12 +27,12 @@ def decode_as_segnet(unpooled: Any, encoded: Any, name: str) -> Any:
 
 
 def decode_with_a_single_channel(unpooled: Any, encoded: Any, name: str) -> Any:
-    """The same, but each filter sees only its own unpooled map."""
+    """Decodes as SegNet, but each filter sees only its own unpooled feature map."""
     return blocks.depthwise_convolution(unpooled, KERNEL_SIZE, name)
 
 
 def decode_with_encoder_addition(unpooled: Any, encoded: Any, name: str) -> Any:
-    """As SegNet, and the encoder's maps before their pooling are added."""
+    """Decodes as SegNet, and adds the encoder's feature maps before their pooling."""
     return layers.Add(name=f"{name}_add")([decode_as_segnet(unpooled, encoded, name), encoded])
 
 

@@ -1,6 +1,6 @@
 """Initial weights for an encoder: the 13 convolutions of VGG16, trained on ImageNet.
 
-Two trainings of VGG16 are about, and they expect different colours:
+VGG16 has two sets of weights in use, which expect different input normalisation:
 
 | source | expects |
 |---|---|

@@ -90,7 +90,7 @@ def setting(
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What makes a training run; `describe_settings` says what each field does.
+    """The settings of a training run; `describe_settings` explains each field.
 
     Raises:
         InputError: a setting has a value that is not allowed.

@@ -66,7 +66,7 @@ def paper(model: str | None, weights: str | None = None) -> dict[str, Any]:
 
 
 def modern(model: str | None, weights: str | None = None) -> dict[str, Any]:
-    """What one would do today: the defaults, and the averages of the weights instead of the last ones.
+    """Today's recipe: the defaults, with averaged weights instead of the last ones.
 
     The defaults are Muon with a warm-up and a cosine, augmentation and balanced classes. Averages need statistics of
     batch normalisation of their own. Averaging over each image and its mirror image scores a little better.
@@ -84,7 +84,7 @@ RECIPES: dict[str, Callable[[str | None, str | None], dict[str, Any]]] = {"paper
 
 
 def settings_of(recipe: str | None, model: str | None = None, weights: str | None = None) -> dict[str, Any]:
-    """What a recipe sets for a network and what its encoder starts from; nothing where there is none.
+    """Settings of a recipe for a network and its encoder's starting weights; empty without a recipe.
 
     Raises:
         InputError: there is no such recipe.

@@ -35,7 +35,7 @@ from keras_segnet.training.run import Run, fit, tensorboard_callback
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedRun(Evaluation):
-    """What a training left behind, and what its model scores on the validation set, at the labels' own resolution.
+    """A finished training run, with its model's validation scores at the labels' own resolution.
 
     Attributes:
         folder: config.json, metrics.csv, model.keras, report.md and pictures.

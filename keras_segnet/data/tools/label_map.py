@@ -50,7 +50,7 @@ def label_map(path: Path, split: str = "train", *, seed: int = 0, on_fault: OnFa
 
     Args:
         path: the folder, see `keras_segnet.data.tools.label_map`.
-        split: "train" (default), "val", "test", or "all" for every mask. Without lists the images are dealt out at
+        split: "train" (default), "val", "test", or "all" for every mask. Without lists the images are split at
             random as for a folder of one's own.
         seed: of the random split. Default 0.
         on_fault: is told of masks without an image and of listed ones that are missing. Default: raises an

@@ -13,7 +13,7 @@ from keras_segnet.data.images import resize_image
 
 
 class Prediction(NamedTuple):
-    """What a network says of one image, at the image's own size.
+    """A network's output for one image, at the image's own size.
 
     Attributes:
         probabilities: float32 `(height, width, classes)`.
