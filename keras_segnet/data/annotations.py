@@ -144,7 +144,7 @@ class AnnotatedDataset(SegmentationDataset):
 
 
 def _turn(path: Path) -> Callable[[np.ndarray], np.ndarray] | None:
-    """Returns the function that turns stored pixels upright, if EXIF says that the image lies on its side; else None."""
+    """The function that turns stored pixels upright, if EXIF says that the image lies on its side; else None."""
     try:
         with Image.open(path) as image:
             orientation = image.getexif().get(274, 1)
